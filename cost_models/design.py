@@ -1,0 +1,201 @@
+"""The records that a cost model reads: design = model + system + serving (+ limits).
+
+SI units throughout (bytes, seconds, watts, dollars). A field typed `Number` may be a float or a NumPy array of
+shape (designs,): the same formulas score one design and a million. A model is always one model.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Number = float | int | NDArray[np.float64] | NDArray[np.int64]
+Name = str | NDArray[np.str_]
+Flag = bool | NDArray[np.bool_]
+
+GIB = 2**30
+
+# Bytes per stored value. Block-scaled formats carry one scale per block: mxfp4 8 bits per 32 values, nvfp4
+# 8 bits per 16 values (OCP Microscaling v1.0; NVIDIA NVFP4 format description).
+DTYPE_BYTES = {
+    "fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0,
+    "mxfp4": 0.5 + 1 / 32, "nvfp4": 0.5 + 1 / 16, "int4": 0.5,
+}  # fmt: skip
+
+TIERS = ("hbm", "dram", "cxl", "ssd", "remote")
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Self-attention of every layer.
+
+    kind "gqa": grouped-query attention (multi-head where kv_heads == heads).
+    kind "mla": multi-head latent attention of DeepSeek-V2 (arXiv 2405.04434); the latent ranks are then > 0.
+    """
+
+    kind: str
+    heads: int
+    kv_heads: int
+    head_dim: int
+    q_lora_rank: int = 0
+    kv_lora_rank: int = 0
+    qk_nope_head_dim: int = 0
+    qk_rope_head_dim: int = 0
+    v_head_dim: int = 0
+    qk_norm: bool = False
+    bias: bool = False
+    sliding_window: int = 0  # tokens; 0: full attention
+    # layers without the window (others have it), or empty: all layers alike
+    full_attention_layers: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class MixtureOfExperts:
+    """DeepSeek-style mixture of experts; widths are the inner (SwiGLU) widths."""
+
+    routed_experts: int
+    active_experts: int
+    shared_experts: int
+    expert_width: int
+    leading_dense_layers: int = 0
+    shared_expert_width: int = 0  # 0: as a routed expert
+
+
+@dataclass(frozen=True)
+class Engram:
+    """Hashed N-gram tables as conditional memory (arXiv 2601.07372).
+
+    For every layer in `layer_ids` (counted from 0), order n = 2..max_order and hash head there is one table of
+    rows x head_dim values; the number of rows is a prime (see tables.py). Concatenated over orders and heads the
+    rows of one layer form the memory vector of width d_mem = (max_order - 1) * heads * head_dim.
+    """
+
+    layer_ids: tuple[int, ...]
+    max_order: int
+    heads: int
+    head_dim: int
+    vocab_size: int  # rows of one table before the prime rule
+    compressed_vocab_size: int = 0
+    kernel_size: int = 4  # short depthwise convolution; 0: none (DeepSeek-V4.1)
+    gated: bool = True
+    hash_layout: str = "independent"  # or "blocked": all heads of an N-gram lie in one 4 KiB block
+    pad_token_id: int = 2
+    scale_bytes_per_row: float = 0.0  # block scales stored with a row (DeepSeek-V4.1: 8 B)
+    # "prime": the rule of the paper; "base_up": primes upward from vocab_size per order and head (Qwen3.8);
+    # "exact": vocab_size rows each (LongCat)
+    row_rule: str = "prime"
+    input_only: bool = False  # added to the token embedding instead of to a layer (LongCat)
+
+
+@dataclass(frozen=True)
+class Model:
+    """One language model: all that parameters, FLOPs and bytes follow from."""
+
+    name: str
+    layers: int
+    hidden: int
+    vocab: int
+    attention: Attention
+    dense_width: int  # inner width of the dense (non-expert) feed-forward layers
+    moe: MixtureOfExperts | None = None
+    engram: Engram | None = None
+    tied_embeddings: bool = False
+    hyper_connections: int = 1  # residual branches; 1: a plain residual stream
+    mtp_layers: int = 0  # multi-token-prediction layers stored with the model (not run in plain decoding)
+    medusa_heads: int = 0
+    family: str = ""  # the `model_type` of the Hugging Face config this came from
+    weights_dtype: str = "bf16"
+    experts_dtype: str = ""  # "": as weights_dtype
+    tables_dtype: str = ""
+    kv_dtype: str = ""
+
+    def dtype(self, part: str) -> str:
+        """The stored type of a part: "weights", "experts", "tables" or "kv"."""
+        return getattr(self, f"{part}_dtype") or ("bf16" if part == "kv" else self.weights_dtype)
+
+
+@dataclass(frozen=True)
+class Host:
+    """Memory of one node beside its accelerators, in bytes; `*_tier` names an entry of the tier catalogue."""
+
+    dram_bytes: Number = 0.0
+    cxl_bytes: Number = 0.0
+    ssd_bytes: Number = 0.0
+    ssd_drives: Number = 0
+    cpu: Name = "generic-epyc-9755"
+    dram_tier: Name = "ddr5-rdimm"
+    cxl_tier: Name = "cxl-direct"
+    ssd_tier: Name = "nvme-tlc-gen5"
+    remote_tier: Name = "rdma-400g"
+
+
+@dataclass(frozen=True)
+class System:
+    """Accelerators and hosts. `accelerators` counts all of them, over all nodes.
+
+    hbm_bytes: memory per accelerator; None: as sold. Another amount makes a hypothetical part whose bandwidth,
+    power and price follow by the rules of parts.py.
+    """
+
+    accelerator: Name = "h100-sxm"
+    accelerators: Number = 8
+    nodes: Number = 1
+    host: Host = field(default_factory=Host)
+    hbm_bytes: Number | None = None
+
+
+@dataclass(frozen=True)
+class TablePlacement:
+    """Where the Engram tables lie, and the cache in front of them (cache_tier "": none)."""
+
+    tier: Name = "hbm"
+    prefetch: Flag = True
+    cache_tier: Name = ""
+    cache_bytes: Number = 0.0
+    sharing: Name = "node"  # copies in host memory: one per "rank", "numa" node or "node"
+    traffic: str = "bundled-text"  # the traffic profile that hit rates and unique fractions come from
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How the model is served. One replica = tensor_parallel x data_parallel x pipeline_parallel accelerators.
+
+    phase "": a whole request mix; "prefill" or "decode": one step only.
+    input_tokens: prompt length; for phase "decode" the context already in the cache.
+    concurrency: sequences in flight per replica.
+    """
+
+    tensor_parallel: Number = 1
+    expert_parallel: Number = 1
+    data_parallel: Number = 1
+    pipeline_parallel: Number = 1
+    phase: str = ""
+    input_tokens: Number = 4096
+    output_tokens: Number = 512
+    concurrency: Number = 8
+    prefill_chunk: Number = 8192  # tokens; longer prompts are read in chunks
+    tables: TablePlacement = field(default_factory=TablePlacement)
+    kv_budget: Number = 0  # SnapKV: prompt positions kept per head; 0: all
+    utilisation: Number | None = None  # share of hours the system is busy; None: the catalogue's convention
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a design must keep to; None: no limit. Each gives a signed violation (> 0: broken)."""
+
+    ttft_s: Number | None = None
+    tpot_s: Number | None = None
+    power_w: Number | None = None
+    capex_usd: Number | None = None
+    usd_per_mtok: Number | None = None
+    bits_per_byte: Number | None = None
+
+
+@dataclass(frozen=True)
+class Design:
+    """One model on one system with one way of serving; or one model with arrays of the other two."""
+
+    model: Model
+    system: System = field(default_factory=System)
+    serving: Serving = field(default_factory=Serving)
+    limits: Limits = field(default_factory=Limits)
