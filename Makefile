@@ -4,13 +4,13 @@ PYTHON ?= python3
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed-$(shell cksum pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
 
-.PHONY: demo test lint install browser clean
+.PHONY: demo test lint install system clean
 
 demo: install            ## a real search, its Pareto front, and the knee exported to codesign-demo/
 	$(BIN)/python -m codesign.demo
 
-test: install browser lint    ## the whole suite
-	$(BIN)/python -m pytest
+test: install system lint    ## the whole suite
+	$(BIN)/python -m pytest -n 2
 
 lint: install
 	$(BIN)/ruff check .
@@ -25,9 +25,11 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,postgresql]'
 	rm -f $(VENV)/.installed-*; touch $@
 
-browser:                 ## Debian's Chromium for the browser tests, where it can be installed
-	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium fonts-dejavu-core; } \
-	  || echo "no Chromium: the browser tests will be skipped"
+# Debian's Chromium (browser tests) and PostgreSQL (storage tests), where they may be installed; tests skip what is missing.
+system:
+	@command -v chromium >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 \
+	  || { apt-get update -qq && apt-get install -y -qq chromium fonts-dejavu-core postgresql >/dev/null; } \
+	  || echo "Chromium or PostgreSQL could not be installed: the tests that need them will be skipped"
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
