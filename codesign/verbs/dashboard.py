@@ -1,0 +1,28 @@
+"""`codesign dashboard`: look at a study in the browser."""
+
+import argparse
+
+from codesign.verbs.answer import Answer
+from codesign.verbs.options import add_storage
+
+SUMMARY = "look at a study in the browser, live while a search runs"
+EXAMPLE = """
+codesign dashboard first
+codesign dashboard first --port 8060
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """STUDY, its storage, and where to listen."""
+    parser.add_argument("study", metavar="STUDY", nargs="?", default=None, help="name of the study")
+    add_storage(parser)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine)")
+    parser.add_argument("--port", type=int, default=8050, help="port to listen on (default: 8050)")
+
+
+def run(options: argparse.Namespace) -> Answer:
+    """Serve until Ctrl-C."""
+    import dashboard
+
+    dashboard.serve(options.study, options.storage, host=options.host, port=options.port)
+    return Answer(None, lambda: "")

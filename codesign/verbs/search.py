@@ -1,0 +1,49 @@
+"""`codesign search`: find the Pareto front of a space."""
+
+import argparse
+
+from codesign.verbs.answer import Answer
+from codesign.verbs.options import add_prices, add_storage, overrides, positive
+
+SUMMARY = "search a space for its Pareto front of quality, latency, energy and money"
+EXAMPLE = """
+codesign search demo --trials 200 --study first
+codesign search demo --trials 400 --study first --resume     # go on, up to 400 in all
+codesign search my-space.yaml --workers 4 --storage postgresql://host/db
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """SPACE, and how to search it."""
+    parser.add_argument("space", metavar="SPACE", help="a space file, or a name that `codesign spaces` lists")
+    parser.add_argument("--trials", type=positive, metavar="N", default=None, help="trials in all")
+    parser.add_argument("--study", metavar="NAME", default=None, help="its name (default: the space's)")
+    add_storage(parser)
+    parser.add_argument(
+        "--sampler", metavar="S", default=None, help="codesign (default), tpe, nsga2, nsga3, gp or random"
+    )
+    parser.add_argument("--workers", type=positive, metavar="W", default=1, help="processes that train")
+    parser.add_argument("--seed", type=int, metavar="K", default=0, help="seed of sampler and trainings")
+    parser.add_argument("--resume", action="store_true", help="go on with the study, up to N trials in all")
+    add_prices(parser)
+
+
+def run(options: argparse.Namespace) -> Answer:
+    """Run the search; the answer is its summary."""
+    import search_spaces
+    from codesign import search
+
+    space = search_spaces.load(options.space)
+    summary = search.run(
+        space,
+        study=options.study or space.name,
+        storage=options.storage,
+        trials=options.trials,
+        sampler=options.sampler,
+        workers=options.workers,
+        seed=options.seed,
+        resume=options.resume,
+        scenario=options.scenario,
+        overrides=overrides(options),
+    )
+    return Answer(summary, lambda: str(summary))

@@ -1,0 +1,42 @@
+"""`codesign spaces`: the shipped search spaces."""
+
+import argparse
+
+from codesign.verbs.answer import Answer
+from codesign.verbs.columns import table
+
+SUMMARY = "list the search spaces that ship with codesign"
+EXAMPLE = "codesign spaces"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """This verb has no arguments of its own."""
+
+
+def run(options: argparse.Namespace) -> Answer:
+    """List name, objectives, number of parameters and purpose of every shipped space."""
+    import search_spaces
+
+    spaces = [search_spaces.load(name) for name in search_spaces.names()]
+    document = [
+        {
+            "name": space.name,
+            "description": space.description,
+            "model_parameters": [parameter.name for parameter in space.model_parameters],
+            "hardware_parameters": [parameter.name for parameter in space.hardware_parameters],
+            "objectives": list(space.objectives),
+            "trains": bool(space.quality),
+        }
+        for space in spaces
+    ]
+    rows = [
+        [
+            entry["name"],
+            f"{len(entry['model_parameters'])} + {len(entry['hardware_parameters'])}",
+            "trains" if entry["trains"] else "no training",
+            ", ".join(entry["objectives"]),
+            entry["description"],
+        ]
+        for entry in document
+    ]
+    return Answer(document, lambda: table(["space", "parameters", "quality", "objectives", ""], rows, left=5))
