@@ -1,7 +1,7 @@
 """The command line: parses, calls one verb, prints its answer. Heavy imports happen inside the verbs.
 
-stdout carries the answer and nothing else (`--json`: exactly one JSON document); progress, warnings and errors
-go to stderr. Exit status: 0 done, 1 could not (one line on stderr), 2 wrong usage. What is not in the tree of
+stdout carries the answer and nothing else (`--json`: exactly one JSON document); progress and errors go to
+stderr. Exit status: 0 done, 1 could not (one line on stderr), 2 wrong usage. What is not in the tree of
 `codesign.errors` and no fault of the machine is a defect, and shows its traceback.
 """
 
