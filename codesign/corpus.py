@@ -1,0 +1,212 @@
+"""Text as documents: the bundled corpus or a user's own files, in one door for training and traffic profiles.
+
+`iter_documents(spec)` yields whole documents, since the held-out split, N-gram padding and reuse curves all
+need the boundaries. A spec is None or "bundled" (State of the Union addresses and Shakespeare's works, both
+public domain), or a path:
+
+    a .txt, .md or source file      one document (documents may be separated by U+001E)
+    .jsonl, also .gz, .xz           one document a line, its text under "text" (or "content")
+    .parquet                        column "text" or "content"; needs pyarrow
+    a folder with dataset_info.json a Hugging Face dataset saved with save_to_disk; needs datasets
+    any other folder                every file above, in the order of their names
+"""
+
+import gzip
+import hashlib
+import importlib
+import json
+import lzma
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, Any
+
+from cost_models.errors import InputError
+
+RECORD_SEPARATOR = "\x1e"
+BUNDLED = Path(__file__).parent / "proxy" / "data"
+BUNDLED_FILES = ("shakespeare.txt.xz", "sotu.txt.xz")
+TEXT_FIELDS = ("text", "content")
+TEXT_SUFFIXES = (
+    ".txt",
+    ".md",
+    ".rst",
+    ".tex",
+    ".py",
+    ".c",
+    ".h",
+    ".cpp",
+    ".js",
+    ".ts",
+    ".java",
+    ".rs",
+    ".go",
+)
+OPENERS = {".gz": gzip.open, ".xz": lzma.open}
+
+Spec = str | Path | None
+
+
+def iter_documents(spec: Spec = None) -> Iterator[str]:
+    """Yield the documents of a corpus in a fixed order, exact duplicates and empty ones left out.
+
+    Raises InputError for a missing path, an unknown kind of file, or a record without text.
+    """
+    found = False
+    for document in drop_duplicates(_raw_documents(spec)):
+        found = True
+        yield document
+    if not found:
+        raise InputError(f"{describe(spec)}: no text in it; give a file or folder with documents")
+
+
+def drop_duplicates(documents: Iterable[str]) -> Iterator[str]:
+    """Yield each distinct, non-empty document once, in order of first appearance."""
+    seen: set[bytes] = set()
+    for document in documents:
+        key = hashlib.blake2b(document.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        if document.strip() and key not in seen:
+            seen.add(key)
+            yield document
+
+
+def describe(spec: Spec) -> str:
+    """The corpus in words: "bundled text" or its path."""
+    return "bundled text" if _is_bundled(spec) else str(spec)
+
+
+def fingerprint(spec: Spec = None) -> str:
+    """A hash of the corpus's files (names inside the corpus and bytes), in hexadecimal.
+
+    Two corpora with the same fingerprint have the same documents, wherever they lie.
+    """
+    stamps = tuple((str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files(spec))
+    return _fingerprint(stamps, str(_root(spec)))
+
+
+@lru_cache(maxsize=32)
+def _fingerprint(stamps: tuple[tuple[str, int, int], ...], root: str) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for name, _, _ in stamps:
+        digest.update(Path(name).relative_to(root).as_posix().encode() + b"\0")
+        with Path(name).open("rb") as handle:
+            while chunk := handle.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def files(spec: Spec = None) -> list[Path]:
+    """The files that a corpus is read from, sorted by name. Raises InputError where there are none."""
+    if _is_bundled(spec):
+        return [BUNDLED / name for name in BUNDLED_FILES]
+    path = Path(str(spec)).expanduser()
+    if not path.exists():
+        raise InputError(f"{path}: no such text file or folder; give a path, or nothing for the bundled text")
+    if path.is_file():
+        return [path]
+    if _is_saved_dataset(path):
+        return sorted(each for each in path.rglob("*") if each.is_file())
+    found = sorted(each for each in path.rglob("*") if each.is_file() and _kind(each) is not None)
+    if not found:
+        raise InputError(f"{path}: no .txt, .jsonl or .parquet file in this folder")
+    return found
+
+
+def _is_bundled(spec: Spec) -> bool:
+    return spec is None or spec == "bundled"
+
+
+def _root(spec: Spec) -> Path:
+    if _is_bundled(spec):
+        return BUNDLED
+    path = Path(str(spec)).expanduser()
+    return path if path.is_dir() else path.parent
+
+
+def _is_saved_dataset(path: Path) -> bool:
+    return (path / "dataset_info.json").exists() or (path / "dataset_dict.json").exists()
+
+
+def _kind(path: Path) -> str | None:
+    suffixes = path.suffixes[-2:] if path.suffix in OPENERS else path.suffixes[-1:]
+    kind = suffixes[0] if suffixes else ""
+    if kind in (".jsonl", ".ndjson"):
+        return "jsonl"
+    if kind == ".parquet":
+        return "parquet"
+    return "text" if kind in TEXT_SUFFIXES else None
+
+
+def _raw_documents(spec: Spec) -> Iterator[str]:
+    if not _is_bundled(spec):
+        path = Path(str(spec)).expanduser()
+        if path.is_dir() and _is_saved_dataset(path):
+            yield from _saved_dataset(path)
+            return
+    for path in files(spec):
+        kind = _kind(path)
+        if kind == "parquet":
+            yield from _parquet(path)
+        elif kind == "jsonl":
+            yield from _jsonl(path)
+        else:  # a single file with any other name is taken as plain text
+            yield from _text(path)
+
+
+def _open(path: Path) -> IO[Any]:
+    return OPENERS.get(path.suffix, open)(path, "rb")  # type: ignore[operator]
+
+
+def _text(path: Path) -> Iterator[str]:
+    try:
+        with _open(path) as handle:
+            text = handle.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text (byte {error.start}); convert it first") from None
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
+    yield from text.split(RECORD_SEPARATOR)
+
+
+def _jsonl(path: Path) -> Iterator[str]:
+    with _open(path) as handle:
+        for number, line in enumerate(handle, start=1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+            except (json.JSONDecodeError, UnicodeDecodeError) as error:
+                raise InputError(f"{path}:{number}: not a JSON record: {error}") from None
+            yield _field(record, f"{path}:{number}")
+
+
+def _field(record: Any, place: str) -> str:
+    for name in TEXT_FIELDS:
+        if isinstance(record, dict) and isinstance(record.get(name), str):
+            return record[name]
+    raise InputError(f"{place}: a record must have its text under {' or '.join(map(repr, TEXT_FIELDS))}")
+
+
+def _optional(module: str, place: Path) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        package = module.split(".")[0]
+        raise InputError(f"{place}: reading it needs the package {package}: pip install {package}") from None
+
+
+def _parquet(path: Path) -> Iterator[str]:
+    parquet = _optional("pyarrow.parquet", path)
+    table = parquet.ParquetFile(path)
+    column = next((name for name in TEXT_FIELDS if name in table.schema_arrow.names), None)
+    if column is None:
+        raise InputError(f"{path}: must have a column {' or '.join(map(repr, TEXT_FIELDS))}")
+    for batch in table.iter_batches(columns=[column]):
+        yield from (text for text in batch.column(0).to_pylist() if text)
+
+
+def _saved_dataset(path: Path) -> Iterator[str]:
+    dataset = _optional("datasets", path).load_from_disk(str(path))
+    for split in sorted(dataset) if hasattr(dataset, "keys") else [None]:
+        for index, record in enumerate(dataset if split is None else dataset[split]):
+            yield _field(record, f"{path}: record {index}")

@@ -1,0 +1,1 @@
+"""Public-domain English text that ships with codesign, and the command that made the files."""
