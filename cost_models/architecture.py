@@ -95,13 +95,13 @@ def attention_parameters(model: Model) -> int:
 
 
 def hyper_connection_parameters(model: Model) -> int:
-    """Weights that mix the residual branches of one layer: two modules of n C (n^2 + 2 n) (arXiv 2512.24880)."""
+    """Weights that mix the residual branches of one layer: 2 n C (n^2 + 2 n) (arXiv 2512.24880)."""
     branches = model.hyper_connections
     return 2 * branches * model.hidden * (branches * branches + 2 * branches) if branches > 1 else 0
 
 
 def engram_projection_parameters(model: Model) -> int:
-    """Weights of one Engram module beside its tables: W_V, one W_K per residual branch, norms, convolution."""
+    """Weights of one Engram module beside its tables: W_V, W_K per residual branch, norms, convolution."""
     engram = model.engram
     if engram is None:
         return 0
