@@ -82,8 +82,9 @@ class Engram:
     pad_token_id: int = 2
     scale_bytes_per_row: float = 0.0  # block scales stored with a row (DeepSeek-V4.1: 8 B)
     # "prime": the rule of the paper; "base_up": primes upward from vocab_size per order and head (Qwen3.8);
-    # "exact": vocab_size rows each (LongCat)
+    # "exact": vocab_size + 2 i + 1 rows in table i (LongCat)
     row_rule: str = "prime"
+    rows_multiple_of: int = 1  # all tables of a layer together are padded to a multiple of this (Qwen3.8)
     input_only: bool = False  # added to the token embedding instead of to a layer (LongCat)
 
 

@@ -61,28 +61,31 @@ def moduli(engram: Engram) -> NDArray[np.int64]:
 
     "prime": the paper's rule. For every layer, then every order, it starts again at vocab_size - 1 and takes
     the next `heads` primes not used before; so the moduli are consecutive primes from vocab_size upward.
-    "base_up" (Qwen3.8): the same primes for every layer. "exact" (LongCat): vocab_size everywhere.
+    "base_up" (Qwen3.8, vLLM's Qwen4Exp model): the same, written as "the n-th prime from the base upward".
+    "exact" (LongCat-Flash-Lite, modeling_longcat_ngram.py): table i has vocab_size + 2 i + 1 rows.
     """
     shape = (sets(engram), engram.max_order - 1, engram.heads)
-    if engram.row_rule == "prime":
-        return np.array(primes(engram.vocab_size, int(np.prod(shape))), dtype=np.int64).reshape(shape)
-    if engram.row_rule == "base_up":
-        one = np.array(primes(engram.vocab_size, shape[1] * shape[2]), dtype=np.int64).reshape(1, *shape[1:])
-        return np.repeat(one, shape[0], axis=0)
+    tables = int(np.prod(shape))
+    if engram.row_rule in ("prime", "base_up"):
+        return np.array(primes(engram.vocab_size, tables), dtype=np.int64).reshape(shape)
     if engram.row_rule == "exact":
-        return np.full(shape, engram.vocab_size, dtype=np.int64)
+        return (engram.vocab_size + 2 * np.arange(tables, dtype=np.int64) + 1).reshape(shape)
     raise InputError(f"model.engram.row_rule must be prime, base_up or exact, got {engram.row_rule!r}")
 
 
 def rows(model: Model) -> NDArray[np.int64]:
-    """Rows of every table: (sets, orders, heads) int64; all zero-sized where the model has no Engram."""
+    """Rows of every table: (sets, orders, heads) int64; of size 0 where the model has no Engram.
+
+    Where a set is padded to a multiple (`rows_multiple_of`), the padding counts with its last table.
+    """
     if model.engram is None:
         return np.zeros((0, 0, 0), dtype=np.int64)
-    M = moduli(model.engram)
+    count = moduli(model.engram)
     slots = slots_per_head(model)
-    if slots == 0:
-        return M
-    return np.broadcast_to(-(-M[:, :, :1] // slots) * slots, M.shape).copy()
+    if slots:
+        count = np.broadcast_to(-(-count[:, :, :1] // slots) * slots, count.shape).copy()
+    count[:, -1, -1] += -count.sum(axis=(1, 2)) % model.engram.rows_multiple_of
+    return count
 
 
 def row_bytes(model: Model) -> float:
