@@ -1,0 +1,262 @@
+"""Design files: YAML -> Design, with every error at its line (`designwriter` is the way back).
+
+model:   {config: FILE} or {preset: NAME}, each with *_dtype fields, or all fields of design.Model
+system:  accelerator, accelerators, nodes, hbm_gib, host: {*_gib, ssd_drives, cpu, *_tier}
+serving: parallel degrees, phase, tokens, concurrency, tables: {tier, prefetch, sharing, traffic, cache}
+limits:  ttft_s, tpot_s, power_w, capex_usd, usd_per_mtok, bits_per_byte
+prices:  {scenario: NAME, set: {KEY: VALUE}}     what the figures were computed with (written by an export)
+quality: {bits_per_byte, standard_error, fidelity}                 what was trained (written by an export)
+"""
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from cost_models import designfields as fields
+from cost_models.design import (
+    Attention,
+    Design,
+    Engram,
+    Host,
+    Limits,
+    MixtureOfExperts,
+    Model,
+    Serving,
+    System,
+    TablePlacement,
+)
+from cost_models.designfields import Rule
+from cost_models.errors import InputError
+from cost_models.yamlfile import Document, Path_, read
+
+Rules = dict[str, Rule]
+
+# Beside `config` or `preset`, a model section may change what a checkpoint's config does not settle.
+_BESIDE_A_REFERENCE = ("name", "medusa_heads", "weights_dtype", "experts_dtype", "tables_dtype", "kv_dtype")
+
+
+@dataclass(frozen=True)
+class DesignFile:
+    """A design, and what its figures were computed with.
+
+    quality: {bits_per_byte, standard_error, fidelity} of the proxy, or None where nothing was trained.
+    scenario, overrides: as `load_catalogue` takes them.
+    """
+
+    design: Design
+    quality: dict[str, Any] | None = None
+    scenario: str | None = None
+    overrides: dict[str, float | str] = field(default_factory=dict)
+
+
+def read_design(path: str | Path) -> Design:
+    """The design of a design file. Raises InputError with file, line and column for whatever is wrong."""
+    return read_design_file(path).design
+
+
+def read_design_file(path: str | Path) -> DesignFile:
+    """A design file with its prices and quality. Raises InputError as `read_design`."""
+    document = read(path)
+    data = _mapping(document, (), ("model", "system", "serving", "limits", "prices", "quality"))
+    if "model" not in data:
+        raise document.error(("model",), "is missing; name a config, a preset, or give its fields")
+    design = Design(
+        model=_model(document, Path(path).parent),
+        system=_system(document),
+        serving=_serving(document),
+        limits=Limits(**_record(document, ("limits",), Limits, fields.LIMITS)),
+    )
+    prices = _mapping(document, ("prices",), ("scenario", "set"))
+    overrides = prices.get("set") or {}
+    if not isinstance(overrides, dict) or not all(
+        isinstance(value, int | float | str) and not isinstance(value, bool) for value in overrides.values()
+    ):
+        raise document.error(("prices", "set"), "must map keys of the catalogue to figures")
+    scenario = prices.get("scenario")
+    if scenario is not None and not isinstance(scenario, str):
+        raise document.error(("prices", "scenario"), f"must be a name, got {scenario!r}")
+    quality = None
+    if data.get("quality") is not None:
+        names = tuple(fields.QUALITY)
+        given = _mapping(document, ("quality",), names)
+        quality = {
+            name: _value(document, ("quality", name), fields.QUALITY[name], given.get(name)) for name in names
+        }
+    return DesignFile(design, quality, scenario, dict(overrides))
+
+
+def _model(document: Document, folder: Path) -> Model:
+    path: Path_ = ("model",)
+    data = document.data["model"]
+    reference = next((key for key in ("config", "preset") if isinstance(data, dict) and key in data), None)
+    if reference:
+        from cost_models import read_model
+
+        _mapping(document, path, (reference, *_BESIDE_A_REFERENCE))
+        target = data[reference]
+        if not isinstance(target, str) or not target or "\0" in target:
+            raise document.error((*path, reference), f"must be a name, got {target!r}")
+        try:
+            model = read_model(str(folder / target) if reference == "config" else target)
+        except InputError as error:
+            raise InputError(f"{document.where(*path, reference)}: {error}") from None
+        changes = {
+            key: _value(document, (*path, key), fields.MODEL[key], value)
+            for key, value in data.items()
+            if key != reference
+        }
+        return dataclasses.replace(model, **changes)
+    parts = {"attention": Attention, "moe": MixtureOfExperts, "engram": Engram}
+    rules = {"attention": fields.ATTENTION, "moe": fields.MIXTURE_OF_EXPERTS, "engram": fields.ENGRAM}
+    values = _record(
+        document, path, Model, fields.MODEL, other=("attention", "moe", "engram", "config", "preset")
+    )
+    for name, record in parts.items():
+        if (isinstance(data, dict) and data.get(name) is not None) or name == "attention":
+            values[name] = record(**_record(document, (*path, name), record, rules[name]))
+    model = Model(**values)
+    _check(document, model)
+    return model
+
+
+def _check(document: Document, model: Model) -> None:
+    """Refuse a model that cannot exist."""
+    attention, moe, engram = model.attention, model.moe, model.engram
+
+    def must(holds: bool, key: str, rule: str) -> None:
+        if not holds:
+            raise document.error(("model", *key.split(".")), rule)
+
+    must(
+        attention.heads % attention.kv_heads == 0,
+        "attention.kv_heads",
+        f"must divide heads ({attention.heads}), got {attention.kv_heads}",
+    )
+    for name in ("kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"):
+        must(
+            attention.kind != "mla" or getattr(attention, name) > 0,
+            f"attention.{name}",
+            'must be above 0 for kind "mla", got 0',
+        )
+    must(
+        all(layer < model.layers for layer in attention.full_attention_layers),
+        "attention.full_attention_layers",
+        f"must lie below layers ({model.layers}), got {list(attention.full_attention_layers)}",
+    )
+    if moe:
+        must(
+            moe.active_experts <= moe.routed_experts,
+            "moe.active_experts",
+            f"must be <= routed_experts ({moe.routed_experts}), got {moe.active_experts}",
+        )
+        must(
+            moe.leading_dense_layers <= model.layers,
+            "moe.leading_dense_layers",
+            f"must be <= layers ({model.layers}), got {moe.leading_dense_layers}",
+        )
+    must(
+        model.dense_width > 0 or (moe is not None and moe.leading_dense_layers == 0),
+        "dense_width",
+        "must be above 0 where a layer is dense, got 0",
+    )
+    if engram:
+        ids = engram.layer_ids
+        must(
+            len(set(ids)) == len(ids) and all(layer < model.layers for layer in ids) and bool(ids),
+            "engram.layer_ids",
+            f"must be different layers from 0 to {model.layers - 1}, got {list(ids)}",
+        )
+
+
+def _system(document: Document) -> System:
+    values = _record(document, ("system",), System, fields.SYSTEM, other=("host",))
+    return System(**values, host=Host(**_record(document, ("system", "host"), Host, fields.HOST)))
+
+
+def _serving(document: Document) -> Serving:
+    values = _record(document, ("serving",), Serving, fields.SERVING, other=("tables",))
+    path: Path_ = ("serving", "tables")
+    tables = _record(document, path, TablePlacement, fields.TABLES, other=("cache",))
+    cache = _get(document, (*path, "cache"))
+    if cache is not None:
+        _mapping(document, (*path, "cache"), ("tier", "gib"))
+        for key in ("tier", "gib"):
+            if key not in cache:
+                raise document.error((*path, "cache", key), "is missing; a cache has a tier and a size")
+        tables |= _record(document, (*path, "cache"), TablePlacement, fields.CACHE)
+    return Serving(**values, tables=TablePlacement(**tables))
+
+
+def _record(
+    document: Document, path: Path_, record: type, rules: Rules, other: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """The values of one section as keyword arguments of `record`; what is left out keeps its default."""
+    keys = {rule.key or name: name for name, rule in rules.items()}
+    data = _mapping(document, path, (*keys, *other))
+    values = {
+        keys[key]: _value(document, (*path, key), rules[keys[key]], value)
+        for key, value in data.items()
+        if key in keys
+    }
+    for spec in dataclasses.fields(record):
+        required = spec.default is dataclasses.MISSING and spec.default_factory is dataclasses.MISSING
+        if required and spec.name in rules and spec.name not in values:
+            key = rules[spec.name].key or spec.name
+            raise document.error((*path, key), f"is missing; it {rules[spec.name].sentence()}")
+    return values
+
+
+def _get(document: Document, path: Path_) -> Any:
+    value = document.data
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _mapping(document: Document, path: Path_, allowed: tuple[str, ...]) -> dict[str, Any]:
+    """The mapping at `path`, empty where it is absent or null; refuses fields that are not `allowed`."""
+    data = _get(document, path)
+    if data is None and path:
+        return {}
+    if not isinstance(data, dict):
+        raise document.error(path, f"must be a mapping of fields, got {_shown(data)}")
+    for key in data:
+        if key not in allowed:
+            close = get_close_matches(str(key), allowed, 1)
+            hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(allowed)}"
+            raise document.error((*path, key), f"is not a known field; {hint}")
+    return data
+
+
+def _value(document: Document, path: Path_, rule: Rule, value: Any) -> Any:
+    if value is None and rule.null != "refused":
+        return rule.null
+    if not _holds(rule, value):
+        close = get_close_matches(value, rule.choices, 1) if isinstance(value, str) else []
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise document.error(path, f"{rule.sentence()}, got {_shown(value)}{hint}")
+    if rule.kind == "integers":
+        return tuple(value)
+    return float(value) * rule.scale if rule.kind == "number" else value
+
+
+def _holds(rule: Rule, value: Any) -> bool:
+    if rule.kind == "flag":
+        return isinstance(value, bool)
+    if rule.kind == "text":
+        return isinstance(value, str) and (value in rule.choices if rule.choices else len(value) <= 4096)
+    if rule.kind == "integers":
+        one = dataclasses.replace(rule, kind="integer")
+        return isinstance(value, list) and len(value) <= 4096 and all(_holds(one, item) for item in value)
+    kinds = (int,) if rule.kind == "integer" else (int, float)
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        return False
+    return rule.low <= value <= rule.high and value > rule.above and math.isfinite(value)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

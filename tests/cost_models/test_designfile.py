@@ -1,0 +1,153 @@
+# ruff: noqa: E501 (a table of inputs beside their messages)
+"""Design files: exact round trips, and one clear line with its place for whatever is wrong."""
+
+import dataclasses
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cost_models import designfields as fields
+from cost_models.design import (
+    GIB,
+    Attention,
+    Design,
+    Engram,
+    Host,
+    Limits,
+    MixtureOfExperts,
+    Model,
+    Serving,
+    System,
+    TablePlacement,
+)
+from cost_models.designfile import read_design, read_design_file
+from cost_models.designwriter import write_design
+from cost_models.errors import InputError
+
+MODEL = """\
+model:
+  name: small
+  layers: 12
+  hidden: 768
+  vocab: 32000
+  dense_width: 2048
+  attention: {kind: gqa, heads: 12, kv_heads: 4, head_dim: 64}
+"""
+
+
+@given(data=st.data())
+@settings(max_examples=200, deadline=None)
+def test_what_is_written_reads_back_equal(designs: st.SearchStrategy[Design], data: st.DataObject) -> None:
+    design = data.draw(designs)
+    quality = {"bits_per_byte": 1.0 / 3.0, "standard_error": None, "fidelity": "demo"}
+    overrides = {"memory.dram.usd_per_gb": 0.1}
+    text = write_design(design, quality, "dram-2025", overrides)
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "design.yaml")
+        path.write_text(text, encoding="utf-8")
+        back = read_design_file(path)
+    assert back.design == design
+    assert (back.quality, back.scenario, back.overrides) == (quality, "dram-2025", overrides)
+    assert write_design(back.design, back.quality, back.scenario, back.overrides) == text
+
+
+def read_text(text: str, folder: Path) -> Design:
+    path = folder / "design.yaml"
+    path.write_text(text, encoding="utf-8")
+    return read_design(path)
+
+
+def test_every_section_but_the_model_has_defaults(tmp_path: Path) -> None:
+    design = read_text(MODEL, tmp_path)
+    assert design == Design(design.model)
+    assert design.model.attention.kv_heads == 4
+
+
+def test_the_units_and_names_of_the_file(tmp_path: Path) -> None:
+    text = MODEL + (
+        "system: {accelerator: mi355x, accelerators: 8, hbm_gib: 288, host: {dram_gib: 2048, ssd_drives: 4}}\n"
+        "serving: {phase: null, tables: {tier: ssd, prefetch: false, cache: {tier: dram, gib: 64}}}\n"
+        "limits: {tpot_s: 0.02}\n"
+    )
+    design = read_text(text, tmp_path)
+    assert design.system.hbm_bytes == 288 * GIB
+    assert design.system.host.dram_bytes == 2048 * GIB
+    assert design.serving.phase == ""
+    assert design.serving.tables == TablePlacement("ssd", False, "dram", 64 * GIB)
+    assert design.limits.tpot_s == 0.02
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("system: {}\n", "model is missing; name a config, a preset, or give its fields"),
+        (MODEL + "sistem: {}\n", "sistem is not a known field; did you mean system?"),
+        (MODEL + "system: {acelerators: 8}\n", ":8:23: system.acelerators is not a known field; did you mean accelerators?"),
+        (MODEL + "system: {accelerators: 2.5}\n", ":8:24: system.accelerators must be a whole number >= 1 and"),
+        (MODEL + "system: {accelerators: true}\n", "must be a whole number >= 1 and <= 1e+06, got True"),
+        (MODEL + "system: {hbm_gib: -1}\n", "system.hbm_gib must be a number above 0 and <= 1e+09, got -1"),
+        (MODEL + "system: [1]\n", "system must be a mapping of fields, got [1]"),
+        (MODEL + "system: {accelerator: null}\n", "system.accelerator must be a text, got None"),
+        (MODEL + "serving: {utilisation: .nan}\n", "must be a number above 0 and <= 1, got nan"),
+        (MODEL + "serving: {phase: decoding}\n", "serving.phase must be one of prefill, decode, got 'decoding'; did you"),
+        (MODEL + "serving: {tables: {tier: drum}}\n", "got 'drum'; did you mean dram?"),
+        (MODEL + "serving: {tables: {prefetch: yes}}\n", "serving.tables.prefetch must be true or false, got 'yes'"),
+        (MODEL + "serving: {tables: {cache: {tier: dram}}}\n", "serving.tables.cache.gib is missing"),
+        (MODEL + "prices: {set: {a: [1]}}\n", "prices.set must map keys of the catalogue to figures"),
+        (MODEL.replace("layers: 12", "layers: 99999999"), ":3:11: model.layers must be a whole number >= 1 and <= 4096"),
+        (MODEL.replace("  vocab: 32000\n", ""), ":2:3: model.vocab is missing; it must be a whole number >= 1"),
+        (MODEL.replace("kv_heads: 4", "kv_heads: 5"), "model.attention.kv_heads must divide heads (12), got 5"),
+        (MODEL.replace("gqa", "mla"), 'model.attention.kv_lora_rank must be above 0 for kind "mla", got 0'),
+        (MODEL.replace("dense_width: 2048", "dense_width: 0"), "model.dense_width must be above 0 where a layer is dense"),
+        (
+            MODEL + "  moe: {routed_experts: 4, active_experts: 6, shared_experts: 1, expert_width: 64}\n",
+            "model.moe.active_experts must be <= routed_experts (4), got 6",
+        ),
+        (
+            MODEL + "  engram: {layer_ids: [1, 12], max_order: 3, heads: 8, head_dim: 64, vocab_size: 1000}\n",
+            "model.engram.layer_ids must be different layers from 0 to 11, got [1, 12]",
+        ),
+        ("model: {config: missing/config.json}\n", "missing/config.json"),
+        ("model: {preset: dense-4bb}\n", "dense-4b"),
+        ("model: {config: 3}\n", "model.config must be a name, got 3"),
+        ("model: {preset: dense-4b, layers: 3}\n", "model.layers is not a known field"),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_names_the_place_the_rule_and_the_value(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        read_text(text, tmp_path)
+    assert message in str(caught.value)
+    assert str(tmp_path / "design.yaml") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_design_of_many_is_not_written(tmp_path: Path) -> None:
+    model = read_text(MODEL, tmp_path).model
+    with pytest.raises(InputError, match="concurrency holds 2 designs"):
+        write_design(Design(model, serving=Serving(concurrency=np.array([1, 2]))))
+    one = Design(model, serving=Serving(concurrency=np.array([32.0])))
+    assert "concurrency: 32\n" in write_design(one)
+
+
+@pytest.mark.parametrize(
+    ("record", "rules", "nested"),
+    [
+        (Model, fields.MODEL, {"attention", "moe", "engram"}),
+        (Attention, fields.ATTENTION, set()),
+        (MixtureOfExperts, fields.MIXTURE_OF_EXPERTS, set()),
+        (Engram, fields.ENGRAM, set()),
+        (System, fields.SYSTEM, {"host"}),
+        (Host, fields.HOST, set()),
+        (Serving, fields.SERVING, {"tables"}),
+        (TablePlacement, {**fields.TABLES, **fields.CACHE}, set()),
+        (Limits, fields.LIMITS, set()),
+    ],
+)
+def test_every_field_of_the_records_can_be_written(
+    record: type, rules: dict[str, fields.Rule], nested: set[str]
+) -> None:
+    assert {field.name for field in dataclasses.fields(record)} == set(rules) | nested
