@@ -112,6 +112,7 @@ ENGRAM = {
     "pad_token_id": _integer(0, 1e8),
     "scale_bytes_per_row": Rule("number", 0, 1e6),
     "row_rule": Rule("text", choices=("prime", "base_up", "exact")),
+    "rows_multiple_of": _integer(1, 1e9),
     "input_only": _FLAG,
 }
 
