@@ -6,6 +6,7 @@
 from dataclasses import dataclass, field
 
 from cost_models.design import Flag, Name, Number
+from cost_models.engine import Engine, shipped
 
 
 @dataclass(frozen=True)
@@ -76,3 +77,4 @@ class Parts:
     tiers: dict[str, Tier]  # keys: TIERS ("hbm" is the accelerators' own memory)
     node: Node
     sources: tuple[str, ...] = field(default=())
+    engine: Engine = field(default_factory=shipped)

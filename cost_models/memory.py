@@ -1,0 +1,252 @@
+"""What lies in which memory tier, to the byte: does a design fit, and how many KV tokens are left.
+
+Per accelerator, with t, d, p = tensor, data and pipeline parallel degrees:
+    weights     = routed experts / (t d p) + head-wise and width-wise split weights / (t p) + whole copies / p
+    tables      = table bytes / (t p)                     (they are split over tensor-parallel ranks only)
+    activations = tokens of one step x the widest live set of tensors
+    KV cache    = memory x engine share - weights - tables - activations
+Sources: sharding as in vLLM and SGLang (docs.vllm.ai; SemiAnalysisAI/InferenceX #3337 for DeepSeek-V4.1-Flash).
+"""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+
+from cost_models import tables
+from cost_models.architecture import (
+    attention_parameters,
+    engram_width,
+    layer_groups,
+    parameters,
+    shared_width,
+)
+from cost_models.design import DTYPE_BYTES, Design, Model, Number
+from cost_models.operators import ACTIVATION_BYTES, context_bytes_per_token
+from cost_models.parts import Accelerator, Node, Parts
+
+_LOGIT_BYTES = 4.0  # logits are sampled from in fp32
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes per accelerator, bytes per node on the host side, and what follows from them.
+
+    concurrency: sequences in flight per replica (as asked, or as many as the KV cache holds).
+    host_tables: bytes of tables and caches per node, by tier.
+    violations: signed bytes (layout: a count), > 0 where the design does not fit.
+    """
+
+    capacity_bytes: Number
+    weights_bytes: Number
+    tables_bytes: Number
+    cache_bytes: Number
+    activations_bytes: Number
+    reserve_bytes: Number
+    kv_bytes_available: Number
+    kv_bytes_per_token: Number
+    kv_tokens: Number
+    concurrency: Number
+    copies_per_node: Number
+    host_tables: dict[str, Number] = field(default_factory=dict)
+    violations: dict[str, Number] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class WeightBytes:
+    """Weights of a model by how they are divided; bytes of the whole model."""
+
+    experts: float  # over all ranks
+    split: float  # over tensor-parallel ranks
+    keys: float  # over tensor-parallel ranks, but never finer than one KV head
+    whole: float  # a copy on every tensor-parallel rank
+    embedding: float  # first pipeline stage, split
+    head: float  # last pipeline stage, split
+
+
+@lru_cache(maxsize=256)
+def weight_bytes(model: Model) -> WeightBytes:
+    """Bytes of a model's weights without its tables and multi-token-prediction layers.
+
+    Embedding, output head, router, norms and hyper-connections stay in bf16 whatever `weights_dtype` says.
+    """
+    part, a = parameters(model).by_part, model.attention
+    dtype, bf16 = DTYPE_BYTES[model.dtype("weights")], DTYPE_BYTES["bf16"]
+    keys = whole = 0.0
+    if a.kind == "mla":
+        latent = a.kv_lora_rank + a.qk_rope_head_dim + a.q_lora_rank
+        whole = model.layers * (model.hidden * latent + a.q_lora_rank + a.kv_lora_rank) * dtype
+    else:
+        keys = model.layers * 2 * model.hidden * a.kv_heads * a.head_dim * dtype
+    attention = model.layers * attention_parameters(model) * dtype
+    other = (part["router"] + part["norms"] + part["hyper_connections"]) * bf16
+    other += part["engram_projections"] * dtype  # engines replicate them
+    return WeightBytes(
+        experts=part["routed_experts"] * DTYPE_BYTES[model.dtype("experts")],
+        split=attention - keys - whole + (part["dense_ffn"] + part["shared_experts"]) * dtype,
+        keys=keys,
+        whole=whole + other,
+        embedding=part["embedding"] * bf16,
+        head=(part["lm_head"] + part["medusa"]) * bf16,
+    )
+
+
+@lru_cache(maxsize=256)
+def kv_bytes_per_token(model: Model) -> float:
+    """KV cache of one token in all layers, all heads, before parallelism and sliding windows."""
+    return model.layers * context_bytes_per_token(model)
+
+
+@lru_cache(maxsize=256)
+def activation_bytes_per_token(model: Model) -> tuple[float, float]:
+    """Live tensors of one token in the widest block: (whole on every rank, split over tensor ranks), bytes.
+
+    Whole: the residual branches twice, block input and output, the memory vector. Split: the inner tensors of
+    the wider of attention and feed-forward; routed experts hold inputs, both inner tensors and outputs of every
+    chosen expert.
+    """
+    a, moe = model.attention, model.moe
+    whole = (2 * model.hyper_connections + 2) * model.hidden
+    if model.engram is not None:
+        whole += engram_width(model.engram)
+    if a.kind == "mla":
+        inner = a.heads * (2 * (a.qk_nope_head_dim + a.qk_rope_head_dim) + 2 * a.v_head_dim)
+    else:
+        inner = 2 * (a.heads + a.kv_heads) * a.head_dim
+    inner = max(inner, 3 * model.dense_width, 3 * shared_width(model))
+    if moe is not None:
+        whole += moe.active_experts * model.hidden
+        inner = max(inner, 3 * moe.active_experts * moe.expert_width)
+    return whole * ACTIVATION_BYTES, inner * ACTIVATION_BYTES
+
+
+def fit(design: Design, parts: Parts) -> Memory:
+    """Place a design's bytes; fields have the shape of the design's fields."""
+    model, system, serving = design.model, design.system, design.serving
+    placement, host, accelerator = serving.tables, system.host, parts.accelerator
+    t, d, p = serving.tensor_parallel, serving.data_parallel, serving.pipeline_parallel
+    per_node = system.accelerators / np.maximum(system.nodes, 1)
+
+    weights = _weights_per_accelerator(model, t, d, p)
+    all_tables = tables.table_bytes(model)
+    share = t * p  # accelerators that hold one copy of the tables together
+    unified = accelerator.unified_memory
+    copies = _copies_per_node(placement.sharing, placement.tier, per_node, share, parts.node)
+    on_accelerator = np.where(placement.tier == "hbm", all_tables / share, 0.0)
+    shared_dram = np.where((placement.tier == "dram") & unified, copies * all_tables / per_node, 0.0)
+    cached = np.where(placement.cache_tier == "hbm", placement.cache_bytes, 0.0)
+
+    whole, split = activation_bytes_per_token(model)
+    sequences = np.maximum(serving.concurrency, 1) / d
+    step_tokens = _step_tokens(design, sequences)
+    activations = step_tokens * (whole + split / t) + sequences * model.vocab * _LOGIT_BYTES
+
+    capacity = accelerator.memory_bytes
+    reserve = capacity * (1 - parts.engine.memory_share)
+    taken = weights + on_accelerator + shared_dram + cached + activations + reserve
+    available = np.maximum(0.0, capacity - taken)
+
+    per_token = _kv_divided(model, t, kv_bytes_per_token(model)) / p
+    per_sequence = _kv_divided(model, t, _kv_bytes_per_sequence(design)) / p
+    # every further sequence also needs room for its logits
+    possible = np.floor(available / (per_sequence + model.vocab * _LOGIT_BYTES)) * d
+    asked = np.asarray(serving.concurrency) > 0
+    concurrency = np.where(asked, serving.concurrency, np.maximum(1, possible))
+    needed = np.where(asked, concurrency / d, 1) * per_sequence
+
+    host_tables: dict[str, Number] = {}
+    violations: dict[str, Number] = {
+        "layout": layout_violation(design, accelerator),
+        "hbm": taken - capacity,
+        "kv": needed - available,
+    }
+    for tier, room in (("dram", host.dram_bytes), ("cxl", host.cxl_bytes), ("ssd", host.ssd_bytes)):
+        held = np.where(placement.tier == tier, copies * all_tables, 0.0)
+        held = held + np.where(placement.cache_tier == tier, placement.cache_bytes, 0.0)
+        host_tables[tier] = np.where(unified & (tier == "dram"), 0.0, held)
+        violations[tier] = host_tables[tier] - room
+    return Memory(
+        capacity_bytes=capacity,
+        weights_bytes=weights,
+        tables_bytes=on_accelerator + shared_dram,
+        cache_bytes=cached,
+        activations_bytes=activations,
+        reserve_bytes=reserve,
+        kv_bytes_available=available,
+        kv_bytes_per_token=per_token,
+        kv_tokens=np.floor(available / per_token),
+        concurrency=concurrency,
+        copies_per_node=copies,
+        host_tables=host_tables,
+        violations=violations,
+    )
+
+
+def layout_violation(design: Design, accelerator: Accelerator) -> Number:
+    """How far the parallel degrees miss what divides evenly, as a sum of remainders; 0 where they fit."""
+    model, system, serving = design.model, design.system, design.serving
+    t, d, p, e = (
+        serving.tensor_parallel,
+        serving.data_parallel,
+        serving.pipeline_parallel,
+        serving.expert_parallel,
+    )
+    a = model.attention
+    broken = np.mod(system.accelerators, t * d * p) + np.mod(system.accelerators, system.nodes)
+    broken = broken + np.mod(a.heads, t) + np.maximum(0, p - model.layers)
+    if a.kind == "gqa":
+        broken = broken + np.minimum(np.mod(a.kv_heads, t), np.mod(t, a.kv_heads))
+    if model.moe is not None:
+        broken = broken + np.mod(t * d, e) + np.mod(model.moe.routed_experts, e)
+    else:
+        broken = broken + (e - 1)
+    return broken
+
+
+def _weights_per_accelerator(model: Model, t: Number, d: Number, p: Number) -> Number:
+    w = weight_bytes(model)
+    keys = w.keys / np.minimum(t, model.attention.kv_heads) if w.keys else 0.0
+    layers = w.experts / (t * d * p) + (w.split / t + keys + w.whole) / p
+    # the fuller of the two ends where a pipeline has ends of its own
+    ends = np.where(np.asarray(p) > 1, max(w.embedding, w.head), w.embedding + w.head) / t
+    return layers + ends
+
+
+def _copies_per_node(sharing: object, tier: object, per_node: Number, share: Number, node: Node) -> Number:
+    """Copies of the tables in a node's host memory.
+
+    "rank": every data-parallel rank has its own, split over its tensor-parallel ranks. "numa", "node": one per
+    NUMA node or node. A replica over several nodes keeps its part on each. Disks hold one copy per node.
+    """
+    ranks = per_node / share
+    wanted = np.where(sharing == "rank", ranks, np.where(sharing == "numa", node.numa_nodes, 1))
+    wanted = np.where((tier == "ssd") | (tier == "cxl"), np.minimum(wanted, 1), wanted)
+    return np.where(ranks < 1, ranks, wanted)
+
+
+def _step_tokens(design: Design, sequences: Number) -> Number:
+    """Tokens of the largest step on one data-parallel rank."""
+    serving = design.serving
+    if serving.phase == "decode":
+        return sequences
+    return np.maximum(np.minimum(serving.prefill_chunk, serving.input_tokens * sequences), sequences)
+
+
+def _kv_bytes_per_sequence(design: Design) -> Number:
+    """KV cache of one whole sequence, all layers, before parallelism: no sequence has to be evicted."""
+    model, serving = design.model, design.serving
+    budget = np.asarray(serving.kv_budget)
+    prompt = np.where(budget > 0, np.minimum(serving.input_tokens, budget), serving.input_tokens)
+    positions = prompt + (0 if serving.phase else serving.output_tokens)
+    total: Number = 0.0
+    for group in layer_groups(model):
+        kept = np.minimum(positions, group.window) if group.window else positions
+        total = total + len(group.layers) * kept * context_bytes_per_token(model)
+    return total
+
+
+def _kv_divided(model: Model, t: Number, bytes_: Number) -> Number:
+    """A tensor rank's part: its own KV heads, at least one; the one latent of MLA whole."""
+    if model.attention.kind == "mla":
+        return bytes_ / np.ones_like(t)
+    return bytes_ / np.minimum(t, model.attention.kv_heads)
