@@ -1,8 +1,104 @@
-"""The text of `codesign evaluate`: answers first, then where it goes, then sources."""
+"""The text of `codesign evaluate`: the verdict first, then where time, energy and money go, then the sources.
+
+Everything is read from the JSON document, so that the text can say nothing that the document does not hold.
+"""
+
+from collections.abc import Sequence
 from typing import Any
-def report(document: dict[str, Any]) -> str:
-    import json
-    return json.dumps(document, indent=1)
-def comparison(names: list[str], documents: list[dict[str, Any]]) -> str:
-    import json
-    return json.dumps(documents, indent=1)
+
+from codesign.verbs.columns import count, duration, number, size, table
+
+Document = dict[str, Any]
+
+# What `front`, `show` and a comparison say of a design: label, section, key, form.
+FIGURES = (
+    ("total parameters", "parameters", "total", count),
+    ("of these in tables", "parameters", "tables", count),
+    ("memory capacity", "memory", "capacity_bytes", size),
+    ("weights", "memory", "weights_bytes", size),
+    ("tables in HBM", "memory", "tables_bytes", size),
+    ("left for KV cache", "memory", "kv_bytes_available", size),
+    ("KV tokens", "memory", "kv_tokens", count),
+    ("TTFT", "latency", "ttft_s", duration),
+    ("TPOT", "latency", "tpot_s", duration),
+    ("output tokens/s", "latency", "output_tokens_per_s", number),
+    ("table stall", "lookup", "stall_s", duration),
+    ("energy, J/token", "energy", "j_per_token", number),
+    ("average power, W", "energy", "average_w", number),
+    ("USD/M tokens", "cost", "usd_per_mtok", number),
+    ("capital, USD", "cost", "capex_usd", number),
+    ("operational gCO2e/M tokens", "carbon", "operational_g_per_mtok", number),
+    ("bits per byte", "quality", "bits_per_byte", number),
+)
+
+
+def report(document: Document) -> str:
+    """One design: verdict, figures, and four tables of where things go."""
+    parts = [
+        verdict(document),
+        table(
+            ["", ""], [[label, form(_at(document, section, key))] for label, section, key, form in FIGURES]
+        ).lstrip(),
+        "Where the time goes (one decode step, or one prefill)\n" + time_table(document),
+        "Where the energy goes\n" + share_table(document["energy"]["by_part"], "J/token"),
+        "Where the money goes\n" + share_table(document["cost"]["by_part"], "USD/M tokens"),
+        "Sources\n" + "\n".join(f"  {source}" for source in document["sources"]),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def comparison(names: Sequence[str], documents: Sequence[Document]) -> str:
+    """Several designs side by side, one column each, with the verdicts above."""
+    verdicts = [f"{name}: {verdict(document)}" for name, document in zip(names, documents, strict=True)]
+    rows = [
+        [label, *(form(_at(document, section, key)) for document in documents)]
+        for label, section, key, form in FIGURES
+    ]
+    return "\n".join(verdicts) + "\n\n" + table(["", *names], rows)
+
+
+def verdict(document: Document) -> str:
+    """One sentence: does it fit and keep its limits, and if not, what is broken and by how much."""
+    broken = {name: amount for name, amount in document["violations"].items() if amount and amount > 0}
+    if document["feasible"]:
+        return f"Feasible: {duration(_at(document, 'latency', 'tpot_s'))} per token, " + (
+            f"{number(_at(document, 'cost', 'usd_per_mtok'))} USD per million tokens."
+        )
+    reasons = ", ".join(f"{name} by {number(amount)}" for name, amount in broken.items())
+    return f"Not feasible: breaks {reasons or 'a constraint'}."
+
+
+def time_table(document: Document) -> str:
+    """Operators by time, largest first."""
+    operators = sorted(document["breakdown"], key=lambda row: -(row["time_s"] or 0))
+    total = sum(row["time_s"] or 0 for row in operators) or 1.0
+    rows = [
+        [
+            row["operator"],
+            row["layer_group"],
+            duration(row["time_s"]),
+            f"{100 * (row['time_s'] or 0) / total:.1f} %",
+            count(row["flops"]),
+            size(row["bytes"]),
+            row["bound"],
+        ]
+        for row in operators
+    ]
+    return table(["operator", "layers", "time", "share", "FLOPs", "bytes", "bound"], rows, left=2)
+
+
+def share_table(parts: dict[str, float | None], unit: str) -> str:
+    """Parts of a sum, largest first."""
+    total = sum(value or 0 for value in parts.values()) or 1.0
+    rows = [
+        [name, number(value), f"{100 * (value or 0) / total:.1f} %"]
+        for name, value in sorted(parts.items(), key=lambda item: -(item[1] or 0))
+    ]
+    return table(["", unit, "share"], rows)
+
+
+def _at(document: Document, section: str, key: str) -> float | None:
+    """A figure of the document; None where the section is null or per accelerator and host."""
+    part = document.get(section) or {}
+    value = part.get(key)
+    return value if isinstance(value, int | float) else None
