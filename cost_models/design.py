@@ -128,6 +128,8 @@ class Host:
     cxl_tier: Name = "cxl-direct"
     ssd_tier: Name = "nvme-tlc-gen5"
     remote_tier: Name = "rdma-400g"
+    # A store on other machines, or a pooled cxl_tier: the bytes are of the whole pool, which all nodes share.
+    remote_bytes: Number = 0.0
 
 
 @dataclass(frozen=True)

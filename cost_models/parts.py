@@ -33,6 +33,7 @@ class Accelerator:
     unified_memory: Flag = False  # host and accelerator share one memory
     is_cpu: Flag = False
     fitted: Flag = False
+    host_read_latency_s: Number = 0.0  # round trip of one load from pinned host memory, beside the tier's own latency
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,9 @@ class Tier:
     embodied_kg_per_byte: Number
     capacity_bytes: Number  # per node
     writes_per_day: Number = 0.0  # drive writes per day over the warranty; 0: not limited
+    units: Number = 0.0  # channels, modules, drives or adapters fitted per node
+    nodes_sharing: Number = 1.0  # nodes that share this one memory (a pool): its cost is paid once for them
+    on_package: Flag = False  # reads do not cross the host link
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,6 @@
+"""Sourced figures of hardware, prices, energy and carbon (YAML), and the one door that turns them into numbers."""
+
+from cost_models.catalogue.figures import Figure
+from cost_models.catalogue.resolve import Catalogue, load_catalogue
+
+__all__ = ["Catalogue", "Figure", "load_catalogue"]

@@ -1,0 +1,306 @@
+"""The catalogue as the formulas see it: names in a `System` become `Parts` in SI numbers."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cost_models.catalogue import filling, overrides, tiers
+from cost_models.catalogue.figures import Figure, Tree, read
+from cost_models.catalogue.filling import si
+from cost_models.catalogue.names import distinct
+from cost_models.design import Name, Number, System
+from cost_models.errors import InputError
+from cost_models.parts import Accelerator, Node, Parts, Tier
+
+_FOLDER = Path(__file__).parent
+_SECTIONS = ("accelerator", "memory")
+
+
+def load_catalogue(scenario: str | None = None, overrides: Mapping[str, Any] | None = None) -> "Catalogue":
+    """The shipped catalogue at the prices of a scenario, with figures overridden by dotted path.
+
+    Raises InputError for an unknown scenario or path (naming the closest) and for values that are negative or
+    not finite.
+    """
+    return Catalogue(_shipped(), scenario, overrides or {})
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> Tree:
+    root: Tree = {}
+    for path in sorted(_FOLDER.glob("*.yaml")):
+        for key, value in read(path).items():
+            root[key] = value
+    return root
+
+
+class Catalogue:
+    """Figures of accelerators, tiers, links, prices, energy and carbon; `parts` turns names into numbers."""
+
+    def __init__(self, root: Tree, scenario: str | None, settings: Mapping[str, Any]):
+        self.scenario = self._scenario_name(root, scenario)
+        self.overrides = dict(settings)
+        scenarios: Any = root["scenario"]
+        chosen = {**root, "scenario": {**scenarios, "now": scenarios[self.scenario]}}
+        self.root = overrides.apply(chosen, settings)
+        self._rows: dict[str, filling.Row] = {}
+        self._tiers: dict[tuple[str, str], dict[str, float]] = {}
+        self._files: dict[str, Tree] = {}
+
+    @staticmethod
+    def _scenario_name(root: Tree, scenario: str | None) -> str:
+        known = list(_branch(root, "scenario"))
+        name = str(root["default_scenario"]) if scenario is None else scenario.replace("-", "_")
+        if name not in known:
+            raise InputError(f"scenario must be one of {', '.join(known)}; got {scenario!r}")
+        return name
+
+    # -- what there is -------------------------------------------------------------------------------------------
+    def accelerators(self) -> list[str]:
+        """Names of all accelerators, processors among them."""
+        return list(_branch(self.root, "accelerator"))
+
+    def tiers(self, slot: str | None = None) -> list[str]:
+        """Names of all memory tiers, or of those that may fill one place of a node (dram, cxl, ssd, remote)."""
+        entries = _branch(self.root, "memory")
+        return [
+            name
+            for name, entry in entries.items()
+            if slot is None or (isinstance(entry, dict) and entry.get("tier") == slot)
+        ]
+
+    def scenarios(self) -> dict[str, dict[str, float]]:
+        """Price scenarios: name -> {dram, tlc, qlc, lpddr} in USD/GB."""
+        shipped = _branch(_shipped(), "scenario")
+        return {
+            name: {
+                k: float(f.value) for k, f in entry.items() if isinstance(f, Figure) and f.value is not None
+            }
+            for name, entry in shipped.items()
+            if isinstance(entry, dict)
+        }
+
+    def figures(self) -> Iterator[tuple[str, Figure]]:
+        """Every figure with its dotted name, after scenario and overrides."""
+        for path, figure in overrides.leaves(self.root):
+            if path[:2] != ("scenario", "now"):
+                yield ".".join(path), figure
+
+    def entry(self, section: str, name: str) -> Tree:
+        """One entry of `accelerator` or `memory`; a name ending in .yaml is read as a user's hardware file.
+
+        Raises InputError for a name that is not there (with the closest ones).
+        """
+        found = tiers.entry_of(self.root, section, name)
+        if found is not None:
+            return found
+        if name.endswith((".yaml", ".yml")):
+            return self._file(section, name)
+        known = list(_branch(self.root, section))
+        close = difflib.get_close_matches(name, known, n=4, cutoff=0.4)
+        hint = f"did you mean {', '.join(close)}?" if close else f"known: {', '.join(known)}"
+        raise InputError(
+            f"unknown {'accelerator' if section == 'accelerator' else 'memory tier'} {name!r}; {hint}"
+        )
+
+    def value(self, *path: str) -> float:
+        """The SI value of any figure, e.g. value("facility", "pue")."""
+        return si(self.root, *path)
+
+    def figure(self, *path: str) -> Figure:
+        """Any figure with its unit, source and confidence."""
+        node: Any = self.root
+        for key in path:
+            node = node.get(key) if isinstance(node, dict) else None
+        if not isinstance(node, Figure):
+            raise InputError(f"the catalogue has no figure {'.'.join(path)}")
+        return node
+
+    def row(self, name: str) -> filling.Row:
+        """The numbers of one accelerator, with the fields that a rule had to fill."""
+        row = self._rows.get(name)
+        if row is None:
+            entry = self.entry("accelerator", name)
+            row = filling.accelerator_row(name, entry, self.root, self.value("scenario", "now", "dram"))
+            self._rows[name] = row
+        return row
+
+    def _file(self, section: str, name: str) -> Tree:
+        if name not in self._files:
+            self._files[name] = read(name)
+        content = self._files[name]
+        inner = content.get(section)
+        entry = inner if isinstance(inner, dict) else content
+        base = entry.get("based_on")
+        if isinstance(base, str):
+            entry = {**self.entry(section, base), **entry}
+        known = {
+            key for other in _branch(self.root, section).values() if isinstance(other, dict) for key in other
+        }
+        for key in entry:
+            if key not in known | {"based_on", "embodied", "price", *_SECTIONS}:
+                close = difflib.get_close_matches(key, sorted(known), n=3)
+                raise InputError(
+                    f"{name}: {key} is not a figure of {section}; did you mean {', '.join(close) or '?'}"
+                )
+        return entry
+
+    # -- what a system is made of --------------------------------------------------------------------------------
+    def parts(self, system: System) -> Parts:
+        """The parts of one system, or of (designs,) systems where its fields are arrays.
+
+        Another amount of device memory than the part is sold with makes a hypothetical part: more or fewer stacks
+        of the same memory, so bandwidth scales with the amount; power, price and embodied carbon change by those
+        of the memory (figures technology.hbm, estimate.price_markup). A processor's DIMMs leave its bandwidth
+        as it is.
+        """
+        names, index = distinct(system.accelerator)
+        rows = [self.row(name).values for name in names]
+        a: dict[str, Any] = rows[0] if index is None else tiers.stack_rows(rows, filling.FIELDS, index)
+        if system.hbm_bytes is not None:
+            a = _resized(a, system.hbm_bytes)
+        per_node = system.accelerators / system.nodes
+        accelerator = _accelerator(system.accelerator if index is not None else names[0], a)
+        cpus, cpu_index = distinct(system.host.cpu)
+        cpu_rows = [self.row(name).values for name in cpus]
+        c: dict[str, Any] = (
+            cpu_rows[0] if cpu_index is None else tiers.stack_rows(cpu_rows, filling.FIELDS, cpu_index)
+        )
+        sockets = self.value("node", "sockets")
+        channels = sockets * np.where(a["is_cpu"], a["channels"], c["channels"])
+        h = system.host
+        n = system.nodes
+        tier = self._tier
+        return Parts(
+            accelerator=accelerator,
+            tiers={
+                "hbm": _device_tier(accelerator, a, per_node),
+                "dram": tier("dram", h.dram_tier, h.dram_bytes, channels, per_node, n, 0),
+                "cxl": tier("cxl", h.cxl_tier, h.cxl_bytes, channels, per_node, n, 0),
+                "ssd": tier("ssd", h.ssd_tier, h.ssd_bytes, channels, per_node, n, h.ssd_drives),
+                "remote": tier("remote", h.remote_tier, h.remote_bytes, channels, per_node, n, 0),
+            },
+            node=self._node(a, c, per_node, sockets),
+            sources=(
+                *(f"accelerator.{name}" for name in names),
+                *(f"accelerator.{name}" for name in cpus),
+                *(
+                    f"memory.{name}"
+                    for wanted in (h.dram_tier, h.cxl_tier, h.ssd_tier, h.remote_tier)
+                    for name in distinct(wanted)[0]
+                ),
+                f"scenario.{self.scenario}",
+            ),
+        )
+
+    def _tier(
+        self,
+        slot: str,
+        name: Name,
+        capacity: Number,
+        channels: Number,
+        per_node: Number,
+        nodes: Number,
+        drives: Number,
+    ) -> Tier:
+        names, index = distinct(name)
+        rows = [self._tier_row(slot, one) for one in names]
+        row: dict[str, Any] = rows[0] if index is None else tiers.stack_rows(rows, tiers.COLUMNS, index)
+        return tiers.tier(
+            name if index is not None else names[0], row, capacity, channels, per_node, nodes, drives
+        )
+
+    def _tier_row(self, slot: str, name: str) -> dict[str, float]:
+        row = self._tiers.get((slot, name))
+        if row is None:
+            row = tiers.tier_row(name, self.entry("memory", name), self.root, slot)
+            self._tiers[slot, name] = row
+        return row
+
+    def _node(self, a: Mapping[str, Any], c: Mapping[str, Any], per_node: Number, sockets: float) -> Node:
+        # A part that is its own host, or is sold with one, brings no second pair of processors.
+        hosts = sockets * (1.0 - a["hosted"])
+        adapters = self.value("node", "adapter_price") + self.value("node", "network_price")
+        nameplate = per_node * a["tdp"] + hosts * c["tdp"]
+        return Node(
+            cpu_price_usd=hosts * c["socket_price"],
+            cpu_w=hosts * c["tdp"],
+            cpu_idle_w=hosts * c["idle"],
+            chassis_usd=self.value("node", "chassis_price") + per_node * adapters,
+            chassis_w=per_node * self.value("node", "adapter_power")
+            + self.value("node", "fan_share") * nameplate,
+            network_bandwidth=self.value("node", "network_bandwidth"),
+            embodied_kg=self.value("node", "embodied"),
+            numa_nodes=sockets,
+        )
+
+
+def _branch(root: Tree, key: str) -> Tree:
+    branch = root[key]
+    assert isinstance(branch, dict)
+    return branch
+
+
+def _resized(a: Mapping[str, Any], hbm_bytes: Number) -> dict[str, Any]:
+    """The part with another amount of device memory: stacks scale, and with them bandwidth, power and price."""
+    is_cpu = a["is_cpu"]
+    ratio = np.where(is_cpu, 1.0, hbm_bytes / a["memory"])
+    more = hbm_bytes - a["memory"]
+    bandwidth = a["memory_bandwidth"] * ratio
+    memory_w = (bandwidth - a["memory_bandwidth"]) * a["memory_energy"]
+    return {
+        **a,
+        "memory": hbm_bytes,
+        "memory_bandwidth": bandwidth,
+        "tdp": np.maximum(a["tdp"] + memory_w, a["idle"]),
+        "price": np.maximum(a["price"] + more * a["memory_price"], 0.0),
+        "embodied": np.maximum(a["embodied"] + more * a["memory_embodied"] * (1.0 - is_cpu), 0.0),
+        "fitted": a["fitted"] * (ratio == 1.0),
+    }
+
+
+def _accelerator(name: Name, a: Mapping[str, Any]) -> Accelerator:
+    return Accelerator(
+        name=name,
+        peak_flops={"bf16": a["peak_bf16"], "fp8": a["peak_fp8"], "fp4": a["peak_fp4"]},
+        memory_bytes=a["memory"],
+        memory_bandwidth=a["memory_bandwidth"],
+        host_link_bandwidth=a["host_link"],
+        zero_copy_bandwidth=a["zero_copy"],
+        scale_up_bandwidth=a["scale_up"],
+        scale_up_group=a["scale_up_group"],
+        tdp_w=a["tdp"],
+        idle_w=a["idle"],
+        price_usd=a["price"],
+        compute_j_per_flop={"bf16": a["core_bf16"], "fp8": a["core_fp8"], "fp4": a["core_fp4"]},
+        memory_j_per_byte=a["memory_energy"],
+        embodied_kg=a["embodied"],
+        unified_memory=a["unified"] > 0,
+        is_cpu=a["is_cpu"] > 0,
+        fitted=a["fitted"] > 0,
+        host_read_latency_s=a["host_read_latency"],
+    )
+
+
+def _device_tier(accelerator: Accelerator, a: Mapping[str, Any], per_node: Number) -> Tier:
+    """The accelerators' own memory as a tier of the node; money and static power are the accelerator's."""
+    return Tier(
+        name="hbm",
+        latency_s=a["hbm_latency"],
+        bandwidth=a["hbm_random_share"] * accelerator.memory_bandwidth * per_node,
+        reads_per_s=float("inf"),
+        page_bytes=32.0,
+        j_per_byte=accelerator.memory_j_per_byte,
+        j_per_read=0.0,
+        static_w_per_byte=a["memory_static"],
+        usd_per_byte=0.0,
+        fixed_usd=0.0,
+        fixed_w=0.0,
+        embodied_kg_per_byte=0.0,
+        capacity_bytes=accelerator.memory_bytes * per_node,
+        on_package=True,
+    )
