@@ -1,4 +1,4 @@
-"""Sourced figures of hardware, prices, energy and carbon (YAML), and the one door that turns them into numbers."""
+"""Sourced figures of hardware, prices, energy and carbon (YAML), and the door that makes numbers of them."""
 
 from cost_models.catalogue.figures import Figure
 from cost_models.catalogue.resolve import Catalogue, load_catalogue

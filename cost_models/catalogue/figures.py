@@ -1,4 +1,4 @@
-"""Catalogue figures `{value, unit, source, confidence, note}` read from YAML, each with its place in the file."""
+"""Catalogue figures `{value, unit, source, confidence, note}` read from YAML, each with its place."""
 
 import math
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
-"""From an accelerator's catalogue entry to the numbers formulas read; what stands in for a figure not found.
+"""From an accelerator's catalogue entry to the numbers that formulas read.
 
-Each rule reads its constant from estimates.yaml and is reported by name, so that a filled figure is never taken
-for a sourced one.
+A rule stands in for a figure that was not found. It reads its constant from estimates.yaml and is reported by
+name, so that a filled figure is never taken for a sourced one.
 """
 
 from dataclasses import dataclass, field
@@ -12,9 +12,9 @@ from cost_models.errors import InputError
 # The order of the columns of a packed table of accelerators (resolve.py).
 FIELDS = (
     "peak_bf16", "peak_fp8", "peak_fp4", "memory", "memory_bandwidth", "host_link", "zero_copy",
-    "host_read_latency", "scale_up", "scale_up_group", "tdp", "idle", "price", "core_bf16", "core_fp8", "core_fp4",
-    "memory_energy", "embodied", "unified", "is_cpu", "fitted", "hosted", "memory_price", "memory_embodied",
-    "memory_static", "channels", "socket_price", "hbm_latency", "hbm_random_share",
+    "host_read_latency", "scale_up", "scale_up_group", "tdp", "idle", "price", "core_bf16",
+    "core_fp8", "core_fp4", "memory_energy", "embodied", "unified", "is_cpu", "fitted", "hosted",
+    "memory_price", "memory_embodied", "memory_static", "channels", "socket_price", "hbm_latency", "hbm_random_share",
 )  # fmt: skip
 
 

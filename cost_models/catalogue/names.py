@@ -1,4 +1,4 @@
-"""Names in arrays: which distinct ones there are, and where each stands, without sorting a million strings."""
+"""Names in arrays: which distinct ones there are, and where each stands, without sorting strings."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ _MULTIPLIERS = np.random.default_rng(0).integers(2**62, 2**63, size=256, dtype=n
 
 
 def distinct(names: Name) -> tuple[list[str], NDArray[np.intp] | None]:
-    """The distinct names of a scalar or an array (designs,), and the index of each design's; None for a scalar.
+    """The distinct names of a scalar or an array (designs,), and each design's index; None for a scalar.
 
     An array of one name only counts as a scalar.
     """

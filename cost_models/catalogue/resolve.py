@@ -59,13 +59,12 @@ class Catalogue:
             raise InputError(f"scenario must be one of {', '.join(known)}; got {scenario!r}")
         return name
 
-    # -- what there is -------------------------------------------------------------------------------------------
     def accelerators(self) -> list[str]:
         """Names of all accelerators, processors among them."""
         return list(_branch(self.root, "accelerator"))
 
     def tiers(self, slot: str | None = None) -> list[str]:
-        """Names of all memory tiers, or of those that may fill one place of a node (dram, cxl, ssd, remote)."""
+        """Names of all memory tiers, or of those for one place of a node (dram, cxl, ssd, remote)."""
         entries = _branch(self.root, "memory")
         return [
             name
@@ -149,14 +148,13 @@ class Catalogue:
                 )
         return entry
 
-    # -- what a system is made of --------------------------------------------------------------------------------
     def parts(self, system: System) -> Parts:
         """The parts of one system, or of (designs,) systems where its fields are arrays.
 
-        Another amount of device memory than the part is sold with makes a hypothetical part: more or fewer stacks
-        of the same memory, so bandwidth scales with the amount; power, price and embodied carbon change by those
-        of the memory (figures technology.hbm, estimate.price_markup). A processor's DIMMs leave its bandwidth
-        as it is.
+        Another amount of device memory than the part is sold with makes a hypothetical part: more or fewer
+        stacks of the same memory, so bandwidth scales with the amount; power, price and embodied carbon
+        change by those of the memory (figures technology.hbm, estimate.price_markup). A processor's DIMMs
+        leave its bandwidth as it is.
         """
         names, index = distinct(system.accelerator)
         rows = [self.row(name).values for name in names]
@@ -221,7 +219,7 @@ class Catalogue:
             self._tiers[slot, name] = row
         return row
 
-    def _node(self, a: Mapping[str, Any], c: Mapping[str, Any], per_node: Number, sockets: float) -> Node:
+    def _node(self, a: Mapping[str, Any], c: Mapping[str, Any], per_node: Any, sockets: float) -> Node:
         # A part that is its own host, or is sold with one, brings no second pair of processors.
         hosts = sockets * (1.0 - a["hosted"])
         adapters = self.value("node", "adapter_price") + self.value("node", "network_price")
@@ -246,7 +244,7 @@ def _branch(root: Tree, key: str) -> Tree:
 
 
 def _resized(a: Mapping[str, Any], hbm_bytes: Number) -> dict[str, Any]:
-    """The part with another amount of device memory: stacks scale, and with them bandwidth, power and price."""
+    """The part with other device memory: stacks scale, and bandwidth, power and price with them."""
     is_cpu = a["is_cpu"]
     ratio = np.where(is_cpu, 1.0, hbm_bytes / a["memory"])
     more = hbm_bytes - a["memory"]
@@ -286,7 +284,7 @@ def _accelerator(name: Name, a: Mapping[str, Any]) -> Accelerator:
     )
 
 
-def _device_tier(accelerator: Accelerator, a: Mapping[str, Any], per_node: Number) -> Tier:
+def _device_tier(accelerator: Accelerator, a: Mapping[str, Any], per_node: Any) -> Tier:
     """The accelerators' own memory as a tier of the node; money and static power are the accelerator's."""
     return Tier(
         name="hbm",

@@ -13,9 +13,9 @@ from cost_models.parts import Tier
 
 PER = ("channel", "module", "drive", "stack", "accelerator")
 COLUMNS = (
-    "latency", "bandwidth", "reads_per_s", "page", "j_per_byte", "j_per_read", "static", "price", "unit_price",
-    "unit_power", "unit_capacity", "node_bandwidth", "pool_price", "pool_power", "pool_nodes", "embodied", "endurance",
-    "on_package", *(f"per_{kind}" for kind in PER),
+    "latency", "bandwidth", "reads_per_s", "page", "j_per_byte", "j_per_read", "static", "price",
+    "unit_price", "unit_power", "unit_capacity", "node_bandwidth", "pool_price", "pool_power", "pool_nodes",
+    "embodied", "endurance", "on_package", *(f"per_{kind}" for kind in PER),
 )  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def tier(
         + row["per_accelerator"] * accelerators
         + (row["per_module"] + row["per_drive"] + row["per_stack"]) * by_capacity
     )
-    # A tier that is not fitted keeps the rates of one unit, so that formulas stay finite; its capacity says 0.
+    # A tier that is not fitted keeps the rates of one unit, so that formulas stay finite.
     rate_units = np.maximum(units, 1)
     sharing = np.minimum(nodes, row["pool_nodes"])
     fitted = np.minimum(capacity, 1.0)  # 0 or 1: fixed costs are paid for what is there
