@@ -1,0 +1,255 @@
+"""From operators to TTFT, TPOT and throughput of a served model.
+
+`steps` times one decode step and one prefill without table lookups, and how long each Engram layer lets its
+lookup run beside the layers before it. `estimate` adds what the lookups do not hide and serves a request mix:
+    decode step   all sequences in flight, at the mean context, input + output / 2
+    TPOT          (decode step + host + stall) / accepted + (C - 1) / (output - 1) x prefill
+since each of the other C - 1 requests interrupts a request's decoding with its own prefill once.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from cost_models import constants as fitted
+from cost_models import passes
+from cost_models.design import Model, Name, Number, Serving
+from cost_models.distinct import Distinct
+from cost_models.operators import ACTIVATION_BYTES, COMPUTE_TYPES, Floats, operators
+from cost_models.parts import Parts
+
+_DESIGNS_AT_ONCE = 2048  # keeps the (operators, designs) arrays in the second-level cache
+
+
+@dataclass(frozen=True)
+class Steps:
+    """One decode step and one whole prefill, without table lookups; scalars or (designs,).
+
+    phase: of serving; the step that a phase leaves out is 0. batch: sequences per replica.
+    *_window_s: time before each layer that waits for table rows, (targets,) or (targets, designs); of prefill
+        in one chunk. *_tokens: new tokens of a decode step, or of one prefill chunk, of a whole replica.
+    *_flops, *_bytes: of one accelerator, by compute type and through its memory.
+    """
+
+    model: Model
+    serving: Serving
+    parts: Parts
+    batch: Number
+    tokens_per_sequence: Number
+    decode_step_s: Number
+    prefill_s: Number
+    host_s: Number
+    decode_window_s: Floats
+    prefill_window_s: Floats
+    decode_tokens: Number
+    prefill_tokens: Number
+    prefill_chunks: Number
+    decode_flops: dict[str, Number]
+    prefill_flops: dict[str, Number]
+    decode_bytes: Number
+    prefill_bytes: Number
+
+
+@dataclass(frozen=True)
+class Latency:
+    """What a user sees; times in seconds, scalars or (designs,). output_tokens_per_s is of the whole system."""
+
+    ttft_s: Number
+    tpot_s: Number
+    decode_step_s: Number
+    prefill_s: Number
+    output_tokens_per_s: Number
+    output_tokens_per_s_per_accelerator: Number
+
+
+def steps(
+    model: Model, serving: Serving, parts: Parts, batch: Number | None = None, tokens_per_sequence: Number = 1
+) -> Steps:
+    """Time the steps of a model on its parts.
+
+    batch: sequences in flight per replica; None: serving.concurrency.
+    tokens_per_sequence: new tokens per sequence that one decode step checks (more than 1 with speculation).
+    """
+    batch = serving.concurrency if batch is None else batch
+    columns = _columns(serving, parts, batch, tokens_per_sequence)
+    distinct = Distinct(columns)
+    values = distinct.columns
+    size = len(values["batch"])
+    names = distinct.first(parts.accelerator.name)
+    results = [
+        _steps(model, serving.phase, {name: column[i : i + _DESIGNS_AT_ONCE] for name, column in values.items()},
+               names if isinstance(names, str) else names[i : i + _DESIGNS_AT_ONCE])
+        for i in range(0, size, _DESIGNS_AT_ONCE)
+    ]  # fmt: skip
+    spread = {name: distinct.spread([one[name] for one in results]) for name in results[0]}
+    return Steps(
+        model=model, serving=serving, parts=parts, batch=batch, tokens_per_sequence=tokens_per_sequence,
+        decode_flops={kind: spread.pop(f"decode.{kind}") for kind in COMPUTE_TYPES},
+        prefill_flops={kind: spread.pop(f"prefill.{kind}") for kind in COMPUTE_TYPES},
+        **spread,
+    )  # fmt: skip
+
+
+def estimate(
+    steps: Steps,
+    stall_decode_s: Number = 0.0,
+    stall_prefill_s: Number = 0.0,
+    replicas: Number = 1,
+    accepted_tokens: Number = 1.0,
+) -> Latency:
+    """Serve a request mix (or one phase) with the given stalls per decode step and per whole prefill.
+
+    replicas: copies of the model; accepted_tokens: per sequence and decode step (more than 1 with speculation).
+    """
+    serving, batch = steps.serving, steps.batch
+    decode = steps.decode_step_s + stall_decode_s
+    prefill = steps.prefill_s + stall_prefill_s
+    ranks = serving.tensor_parallel * serving.data_parallel * serving.pipeline_parallel
+    if serving.phase == "prefill":
+        ttft, tpot, rate = prefill, 0.0 * prefill, batch / prefill
+    elif serving.phase == "decode":
+        ttft, tpot = 0.0 * decode, decode / accepted_tokens
+        rate = batch / tpot
+    else:
+        decode, prefill = decode + steps.host_s, prefill + steps.host_s
+        output = np.maximum(serving.output_tokens, 2)
+        lanes = np.maximum(batch / serving.data_parallel, 1.0)  # requests that share one rank's steps
+        tpot = decode / accepted_tokens + (lanes - 1.0) / (output - 1.0) * prefill
+        ttft = prefill + 0.5 * decode * (lanes > 1.0)  # a new request waits for the running step
+        rate = batch * output / (ttft + (output - 1.0) * tpot)
+    return Latency(ttft, tpot, decode, prefill, replicas * rate, rate / ranks)
+
+
+def breakdown(steps: Steps) -> list[dict[str, Any]]:
+    """Where the time of a scalar design goes: {operator, layer_group, flops, bytes, time_s, bound}.
+
+    Rows of one decode step; of the prefill for phase "prefill". FLOPs and bytes are those of one accelerator;
+    `bound` is compute, memory, network or overhead, whichever takes most.
+    """
+    columns = _columns(steps.serving, steps.parts, steps.batch, steps.tokens_per_sequence)
+    phase = "prefill" if steps.serving.phase == "prefill" else "decode"
+    one = {name: np.asarray(column, dtype=float).reshape(1) for name, column in columns.items()}
+    machine, layout = _machine(one, steps.parts.accelerator.name), _layout(one)
+    work = (
+        _prefill_work(one, steps.serving.phase)
+        if phase == "prefill"
+        else _decode_work(one, steps.serving.phase)
+    )
+    result = passes.run(steps.model, phase, work, machine, layout, keep_terms=True)
+    table, rows = operators(steps.model), []
+    for part, term, flops, moved in result.terms:
+        repeats = 1.0 if part.kind == "attention" or part.last_token else float(work.chunks[0])
+        for i, members in enumerate(part.members):
+            for row in members:
+                count = float(table.count[row]) * repeats
+                rows.append((row, {
+                    "operator": table.operator[row], "layer_group": table.group[row],
+                    "flops": count * float(flops[i, 0]), "bytes": count * float(moved[i, 0]),
+                    "time_s": count * float(term.time_s[i, 0]), "bound": _bound(part.kind, term, i),
+                }))  # fmt: skip
+    waiting = float(_pipeline_s(one, work, steps.model)[0])
+    ordered = [row for _, row in sorted(rows, key=lambda item: item[0])]
+    if waiting:
+        ordered.append({"operator": "pipeline transfer", "layer_group": "", "flops": 0.0, "bytes": 0.0,
+                        "time_s": waiting * float(work.chunks[0]), "bound": "network"})  # fmt: skip
+    return ordered
+
+
+def _columns(serving: Serving, parts: Parts, batch: Number, tokens_per_sequence: Number) -> dict[str, Number]:
+    accelerator = parts.accelerator
+    return {
+        "batch": batch, "queries": tokens_per_sequence,
+        "tensor": serving.tensor_parallel, "expert": serving.expert_parallel,
+        "data": serving.data_parallel, "pipeline": serving.pipeline_parallel,
+        "input": serving.input_tokens, "output": serving.output_tokens,
+        "chunk": serving.prefill_chunk, "kv_budget": serving.kv_budget,
+        "memory_bandwidth": accelerator.memory_bandwidth, "link_bandwidth": accelerator.scale_up_bandwidth,
+        "link_group": accelerator.scale_up_group, "network_bandwidth": parts.node.network_bandwidth,
+        **{f"peak.{kind}": _peak(accelerator.peak_flops, kind) for kind in COMPUTE_TYPES},
+    }  # fmt: skip
+
+
+def _peak(peaks: dict[str, Number], kind: str) -> Number:
+    """Peak of a compute type, or of the next wider one where the part has none."""
+    wider = COMPUTE_TYPES[: COMPUTE_TYPES.index(kind) + 1][::-1]
+    return next(peaks[name] for name in wider if name in peaks)
+
+
+def _machine(one: dict[str, Floats], name: Name) -> passes.Machine:
+    return passes.Machine(
+        {kind: one[f"peak.{kind}"] for kind in COMPUTE_TYPES}, one["memory_bandwidth"],
+        np.maximum(one["link_bandwidth"], 1.0), np.maximum(one["link_group"], 1.0),
+        np.maximum(one["network_bandwidth"], 1.0), fitted.of(name),
+    )  # fmt: skip
+
+
+def _layout(one: dict[str, Floats]) -> passes.Layout:
+    return passes.Layout(one["tensor"], one["expert"], one["data"])
+
+
+def _steps(model: Model, phase: str, one: dict[str, Floats], name: Name) -> dict[str, Floats]:
+    """All results of steps for up to _DESIGNS_AT_ONCE designs: (..., designs)."""
+    machine, layout = _machine(one, name), _layout(one)
+    zero = np.zeros_like(one["batch"])
+    result: dict[str, Floats] = {}
+    for which, work in (("decode", _decode_work(one, phase)), ("prefill", _prefill_work(one, phase))):
+        wanted = phase in ("", which)
+        done = (
+            passes.run(model, which, work, machine, layout)
+            if wanted
+            else passes.Pass(zero, zero, zero[None][:0])
+        )
+        transfer = _pipeline_s(one, work, model) if wanted else zero
+        # Chunks follow each other through the pipeline: all but the first cost one stage only.
+        passing = (1.0 + (work.chunks - 1.0) / one["pipeline"]) / work.chunks
+        result["decode_step_s" if which == "decode" else "prefill_s"] = (
+            done.time_s * passing + transfer * work.chunks
+        )
+        result[f"{which}_window_s"] = done.window_s
+        result[f"{which}_bytes"] = done.bytes / one["pipeline"]
+        for kind in COMPUTE_TYPES:
+            result[f"{which}.{kind}"] = done.flops.get(kind, zero) / one["pipeline"]
+        result[f"{which}_tokens"] = (
+            work.tokens * one["data"] * (one["pipeline"] if which == "decode" else 1.0)
+        )
+        result["prefill_chunks"] = work.chunks
+    result["host_s"] = zero + machine.constants["host"]["step_s"]
+    return result
+
+
+def _decode_work(one: dict[str, Floats], phase: str) -> passes.Work:
+    sequences = np.maximum(one["batch"] / (one["data"] * one["pipeline"]), 1.0)
+    kept = np.where(one["kv_budget"] > 0, np.minimum(one["input"], one["kv_budget"]), one["input"])
+    context = kept if phase == "decode" else kept + 0.5 * one["output"]
+    tokens = sequences * one["queries"]
+    return passes.Work(tokens, tokens, sequences, one["queries"], context, np.ones_like(tokens))
+
+
+def _prefill_work(one: dict[str, Floats], phase: str) -> passes.Work:
+    """One prompt of a request mix, or the whole batch at once for phase "prefill"; chunks are of equal size."""
+    sequences = (
+        np.maximum(one["batch"] / one["data"], 1.0) if phase == "prefill" else np.ones_like(one["batch"])
+    )
+    tokens = sequences * one["input"]
+    chunks = np.ceil(tokens / one["chunk"])
+    return passes.Work(tokens / chunks, sequences, sequences, one["input"], one["input"], chunks)
+
+
+def _pipeline_s(one: dict[str, Floats], work: passes.Work, model: Model) -> Floats:
+    """Activations pass from stage to stage once per pass."""
+    message = work.tokens * model.hidden * ACTIVATION_BYTES
+    near = one["tensor"] * one["data"] * one["pipeline"] <= one["link_group"]
+    bandwidth = np.maximum(np.where(near, one["link_bandwidth"], one["network_bandwidth"]), 1.0)
+    return (one["pipeline"] - 1.0) * (message / bandwidth + 10e-6)
+
+
+def _bound(kind: str, term: Any, row: int) -> str:
+    if kind == "collective":
+        shares = {"network": term.memory_s, "overhead": term.overhead_s}
+    else:
+        shares = {"compute": term.compute_s, "memory": term.memory_s, "overhead": term.overhead_s}
+    values = {
+        name: float(np.broadcast_to(value, term.time_s.shape)[row, 0]) for name, value in shares.items()
+    }
+    return max(values, key=lambda name: values[name])

@@ -1,0 +1,101 @@
+"""Time of each operator class from its FLOPs and bytes: a roofline with achievable shares and fixed overheads.
+
+Symbols: F FLOPs and B bytes on one rank, P dense peak, W memory bandwidth. Every class has its own constants,
+fitted on measured kernels (constants.py); shapes are (operators, designs), times are seconds of one run.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cost_models.constants import Constants
+from cost_models.design import Number
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Term:
+    """What one operator class takes: (operators, designs) each; time_s <= overhead_s + compute_s + memory_s."""
+
+    time_s: Floats
+    compute_s: Floats
+    memory_s: Floats
+    overhead_s: Number
+
+
+def gemm(compute_s: Floats, memory_s: Floats, constants: dict[str, Number]) -> Term:
+    """Matrix product from F/P and B/W: overhead + max of the two at their achievable shares.
+
+    A kernel that runs long is slowed by the power limit: the share of peak goes from `compute` to `sustained`
+    as F/P passes `long_s`.
+    """
+    length = compute_s * (1.0 / constants["long_s"])
+    compute = compute_s * (1.0 + length) / (constants["compute"] + constants["sustained"] * length)
+    memory = memory_s * (1.0 / constants["memory"])
+    return Term(
+        np.maximum(compute, memory) + constants["overhead_s"], compute, memory, constants["overhead_s"]
+    )
+
+
+def prefill_attention(
+    compute_s: Floats, memory_s: Floats, chunks: Floats, constants: dict[str, Number]
+) -> Term:
+    """Causal attention of whole prompts, read in so many chunks: overheads + F/P + B/W at their shares."""
+    compute, memory = compute_s / constants["compute"], memory_s / constants["memory"]
+    overhead = chunks * constants["overhead_s"]
+    return Term(overhead + compute + memory, compute, memory, overhead)
+
+
+def decode_attention(
+    compute_s: Floats, memory_s: Floats, heads: Floats, constants: dict[str, Number]
+) -> Term:
+    """Attention of new tokens over the cache; `heads`: sequences x KV heads, each with a scheduling cost."""
+    compute, memory = compute_s / constants["compute"], memory_s / constants["memory"]
+    busy = np.maximum(np.maximum(compute, memory), heads * constants["per_head_s"])
+    return Term(constants["overhead_s"] + busy, compute, memory, constants["overhead_s"])
+
+
+def experts(compute_s: Floats, memory_s: Floats, permute_s: Floats, constants: dict[str, Number]) -> Term:
+    """Grouped products of the busiest rank: overhead + permutation of the tokens + hypot(F/P, B/W).
+
+    compute_s counts whole tiles; permute_s: seconds to move one byte per routed value at full bandwidth.
+    """
+    compute, memory = compute_s / constants["compute"], memory_s / constants["memory"]
+    permute = permute_s * constants["bytes_per_value"]
+    time = constants["overhead_s"] + permute + np.sqrt(compute * compute + memory * memory)
+    return Term(time, compute, memory + permute, constants["overhead_s"])
+
+
+def elementwise(memory_s: Floats, constants: dict[str, Number]) -> Term:
+    """A pass over activations: overhead + B/W at its share."""
+    memory = memory_s * (1.0 / constants["memory"])
+    return Term(constants["overhead_s"] + memory, np.zeros_like(memory), memory, constants["overhead_s"])
+
+
+def all_reduce(
+    message: Floats, ranks: Floats, link: Number, group: Number, network: Number, constants: dict[str, Number]
+) -> Term:
+    """All-reduce of `message` bytes over so many ranks; 0 for one rank.
+
+    Inside the scale-up group 2 (n-1)/n of the message crosses a link; between groups each rank then reduces
+    its own part over its network port.
+    """
+    inside = np.minimum(ranks, group)
+    groups = np.ceil(ranks / group)
+    moved = message * (2.0 * (inside - 1.0) / inside / (constants["link"] * link))
+    moved = moved + message * (2.0 * (groups - 1.0) / groups / inside / (constants["link"] * network))
+    overhead = constants["overhead_s"] + constants["per_rank_s"] * (ranks - 1.0)
+    several = ranks > 1
+    return Term(
+        np.where(several, overhead + moved, 0.0),
+        np.zeros_like(moved),
+        moved,
+        np.where(several, overhead, 0.0),
+    )
+
+
+def for_type(constants: Constants, kind: str, compute_type: str) -> dict[str, Number]:
+    """Constants of a class at a compute type; four-bit products have those of eight-bit ones."""
+    return constants[f"{kind}_bf16" if compute_type == "bf16" else f"{kind}_fp8"]

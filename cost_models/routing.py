@@ -1,0 +1,109 @@
+"""How many experts a batch wakes and how many rows the busiest rank computes.
+
+Routing is not even: the tokens per expert follow a power law, p(x) ~ x^-alpha, bounded so that no expert sees
+more than 0.8 of all tokens. Exponent 1.2 is the workload that NVIDIA's kernel measurements of mixture-of-experts
+models use (ai-dynamo/aiconfigurator, Apache-2.0), 1.01 for models trained with DeepSeek's bias balancing.
+A grouped product works in tiles of 64 rows, so each woken expert's rows are rounded up to whole tiles.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cost_models.design import Model
+
+TILE_ROWS = 64
+_BUSIEST_EXPERT_SHARE = 0.8
+_STEPS_PER_DOUBLING = 2
+_LARGEST_LOG2_TOKENS = 24
+_PLACEMENTS = 16  # random placements of experts on ranks that the busiest rank is averaged over
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Load:
+    """The busiest rank, for each design: (designs,)."""
+
+    experts: Floats  # experts with at least one token
+    rows: Floats  # tokens x experts that it computes
+    tiled_rows: Floats  # the same, each expert rounded up to whole tiles
+
+
+def exponent(model: Model) -> float:
+    """Power-law exponent of the expert loads that a model's training leaves."""
+    return 1.01 if model.family.startswith(("deepseek", "engram")) else 1.2
+
+
+def busiest_rank(experts: int, active: int, ranks: Floats, tokens: Floats, alpha: float) -> Load:
+    """Load of the busiest rank when `tokens` tokens choose `active` of `experts` experts spread over `ranks`.
+
+    alpha 0 is even routing. ranks, tokens: (designs,).
+    """
+    position = np.clip(np.log2(np.maximum(tokens, 1.0)), 0, _LARGEST_LOG2_TOKENS - 1e-9) * _STEPS_PER_DOUBLING
+    lower = position.astype(np.int64)
+    weight = position - lower
+    result = np.empty((3, *tokens.shape))
+    for degree in np.unique(ranks):
+        table = _table(experts, active, int(degree), alpha)
+        here = ranks == degree
+        index, share = lower[here], weight[here]
+        # tables hold quantities per token, which change slowly, so that a line between grid points is close
+        result[:, here] = (table[:, index] * (1 - share) + table[:, index + 1] * share) * tokens[here]
+    return Load(*result)
+
+
+@lru_cache(maxsize=512)
+def _table(experts: int, active: int, ranks: int, alpha: float) -> Floats:
+    """(3, grid) experts, rows and tiled rows of the busiest rank per token, on a grid of log2 tokens."""
+    random = np.random.default_rng(0)
+    orders = np.array([random.permutation(experts) for _ in range(_PLACEMENTS if ranks > 1 else 1)])
+    grid = 2.0 ** (np.arange(_LARGEST_LOG2_TOKENS * _STEPS_PER_DOUBLING + 2) / _STEPS_PER_DOUBLING)
+    return np.stack(
+        [_busiest(expected_loads(experts, active, tokens, alpha), tokens, orders, ranks) for tokens in grid],
+        1,
+    )
+
+
+def expected_loads(experts: int, active: int, tokens: float, alpha: float) -> Floats:
+    """Tokens that each expert expects, largest first, adding up to tokens x active: (experts,)."""
+    if alpha == 0.0 or experts == active:
+        return np.full(experts, tokens * active / experts)
+    dense = tokens * active > experts
+    low, high = (1.0, max(2.0, _BUSIEST_EXPERT_SHARE * tokens)) if dense else (0.01, 2.0)
+    quantile = (np.arange(experts) + 0.5) / experts
+    power = 1.0 - alpha
+    loads = np.sort((low**power + quantile * (high**power - low**power)) ** (1.0 / power))[::-1]
+    return _at_most(loads, tokens * active, tokens)
+
+
+def _at_most(loads: Floats, total: float, limit: float) -> Floats:
+    """Scale loads to a total while no expert gets more than every token once."""
+    result = loads * total / loads.sum()
+    for _ in range(50):
+        over = result > limit
+        if not over.any():
+            break
+        rest = total - limit * over.sum()
+        result = np.where(over, limit, loads * rest / loads[~over].sum())
+    return np.minimum(result, limit)
+
+
+def _busiest(loads: Floats, tokens: float, orders: NDArray[np.int64], ranks: int) -> Floats:
+    # An expert that expects x of T tokens is woken with probability 1 - (1 - x/T)^T, and then holds x / that.
+    awake = -np.expm1(tokens * np.log1p(-np.minimum(loads / tokens, 1 - 1e-12)))
+    rows = loads / np.maximum(awake, 1e-300)
+    tiled = awake * np.ceil(np.round(rows / TILE_ROWS, 9)) * TILE_ROWS
+    per_rank = [_by_rank(values, orders, ranks) for values in (awake, loads, tiled)]
+    placement = np.arange(len(orders))
+    busiest = per_rank[1].argmax(axis=1)
+    return np.array([values[placement, busiest].mean() for values in per_rank]) / tokens
+
+
+def _by_rank(values: Floats, orders: NDArray[np.int64], ranks: int) -> Floats:
+    """(placements, ranks) sums of a value over the experts of each rank."""
+    padded = np.zeros((len(orders), -(-values.size // ranks) * ranks))
+    padded[:, : values.size] = values[orders]
+    return padded.reshape(len(orders), ranks, -1).sum(axis=2)
