@@ -1,0 +1,96 @@
+// What the page does without asking the server: address, theme, brushes reduced to their outline, pictures.
+"use strict";
+
+(function () {
+  const unchanged = () => window.dash_clientside.no_update;
+
+  function apply(query) {
+    const fields = new URLSearchParams(query);
+    const theme = fields.get("theme") || "light";
+    document.documentElement.dataset.theme = theme;
+    const button = document.getElementById("theme-button");
+    if (button) button.textContent = theme === "dark" ? "Light" : "Dark";
+    const page = fields.get("page") || "trade-off";
+    let moved = false;
+    for (const name of ["trade-off", "flip", "insight"]) {
+      const part = document.getElementById(name + "-page");
+      if (part && part.hidden !== (name !== page)) {
+        part.hidden = name !== page;
+        moved = true;
+      }
+    }
+    // figures that were laid out while hidden have no size yet
+    if (moved) window.setTimeout(() => window.dispatchEvent(new Event("resize")), 0);
+  }
+
+  window.dash_clientside = Object.assign({}, window.dash_clientside, {
+    page: {
+      start(search) {
+        const dark = window.matchMedia("(prefers-color-scheme: dark)").matches;
+        document.documentElement.dataset.theme =
+          new URLSearchParams(search).get("theme") || (dark ? "dark" : "light");
+        return { search: search || "", theme: dark ? "dark" : "light" };
+      },
+
+      address(query) {
+        if (query === undefined || query === null) return unchanged();
+        apply(query);
+        window.history.replaceState(null, "", query ? "?" + query : window.location.pathname);
+        return query;
+      },
+
+      click(event) {
+        const point = event && event.points && event.points[0];
+        if (!point || !Number.isInteger(point.customdata)) return unchanged();
+        return { trial: point.customdata };
+      },
+
+      // a brush arrives with every point in it; its outline says the same in a hundred bytes
+      brush(event) {
+        if (event === undefined) return unchanged();
+        if (!event) return { none: true };
+        if (event.range && event.range.x) return { box: [event.range.x, event.range.y] };
+        if (event.lassoPoints && event.lassoPoints.x) {
+          const step = Math.ceil(event.lassoPoints.x.length / 40);
+          const thin = (values) => values.filter((_, index) => index % step === 0);
+          return { lasso: [thin(event.lassoPoints.x), thin(event.lassoPoints.y)] };
+        }
+        return unchanged();
+      },
+
+      async refill() {
+        try {
+          const grid = await window.dash_ag_grid.getApiAsync("table");
+          grid.refreshInfiniteCache();
+        } catch (error) {
+          // the table has not been built yet; it asks for its rows itself when it is
+        }
+        const dark = document.documentElement.dataset.theme === "dark";
+        return dark ? "ag-theme-quartz-dark grid" : "ag-theme-quartz grid";
+      },
+
+      async copy(clicks) {
+        if (!clicks) return unchanged();
+        try {
+          await navigator.clipboard.writeText(window.location.href);
+          return "Copied";
+        } catch (error) {
+          return "Copy it from the address bar";
+        }
+      },
+
+      picture() {
+        const button = window.dash_clientside.callback_context.triggered_id;
+        const graph = document.querySelector("#front .js-plotly-plot");
+        if (!graph || !button) return unchanged();
+        const paper = getComputedStyle(document.documentElement).getPropertyValue("--paper").trim();
+        const before = graph.layout.paper_bgcolor;
+        graph.layout.paper_bgcolor = paper;
+        window.Plotly.downloadImage(graph, {
+          format: button, filename: "codesign-trade-off", width: graph.clientWidth, height: graph.clientHeight, scale: 2,
+        }).finally(() => { graph.layout.paper_bgcolor = before; });
+        return unchanged();
+      },
+    },
+  });
+})();

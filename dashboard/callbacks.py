@@ -1,0 +1,205 @@
+"""What happens on a click: thin, one file. Every callback reads the view, calls pure functions, returns."""
+
+from dataclasses import replace
+from typing import Any
+
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash.exceptions import PreventUpdate
+
+from cost_models.errors import CodesignError
+from dashboard import compare, controls, details, grid, interactions, layout, takehome, whatif, words
+from dashboard.desk import Desk
+from dashboard.figures import front, parallel
+from dashboard.view import View
+
+VIEW = State("view", "data")
+VERSION = Input("version", "data")
+_LIMITS = {"type": "limit", "column": ALL}
+_CHANGES = {"type": "change", "quantity": ALL}
+_PARTS = {"type": "part", "of": ALL}
+
+
+def register(app: Dash, desk: Desk) -> None:
+    """Connect the page of `layout.page` to the designs of a desk."""
+    _opening(app, desk)
+    _changing(app, desk)
+    _drawing(app, desk)
+    _taking_home(app, desk)
+    _in_the_browser(app)
+
+
+def _part(name: str) -> Input:
+    return Input({"type": "part", "of": name}, "data")
+
+
+def _opening(app: Dash, desk: Desk) -> None:
+    @app.callback(Output("page", "children"), Input("start", "data"))
+    def open_page(start: dict[str, Any] | None) -> list[Any]:
+        if not start:
+            raise PreventUpdate
+        try:
+            desk.refresh()
+            view = View.parse(start["search"])
+            view = desk.complete(replace(view, theme=view.theme or start["theme"]))
+            return layout.page(desk.designs(view), view)
+        except CodesignError as error:
+            return layout.problem(str(error))
+
+    @app.callback(
+        Output("version", "data"), Output("counts", "children"), Input("clock", "n_intervals"), State("version", "data")
+    )
+    def look_for_new_trials(_: int | None, version: int | None) -> tuple[Any, Any]:
+        try:
+            now = desk.refresh()
+        except CodesignError as error:
+            return no_update, f"not updated: {error}"
+        if now == version:
+            raise PreventUpdate
+        return now, words.counts(desk.designs(View()))
+
+
+def _changing(app: Dash, desk: Desk) -> None:
+    """One callback owns the view: every control is an input of it, and what a brush moves is its output."""
+    plain = ["axis-x", "axis-y", "axis-z", "axis-colour", "log", "front-only", "scenario", "page-choice",
+             "flip-x", "flip-y", "flip-of"]  # fmt: skip
+
+    @app.callback(
+        Output("view", "data"),
+        Output(_PARTS, "data"),
+        Output(_LIMITS, "value"),
+        Output(_CHANGES, "value"),
+        Output("scenario", "value"),
+        [Input(name, "value") for name in plain],
+        Input(_LIMITS, "value"),
+        Input(_CHANGES, "value"),
+        [Input("click", "data"), Input("brush", "data"), Input("parallel", "restyleData"), Input("table", "cellClicked")],
+        [Input(name, "n_clicks") for name in ("reset", "theme-button", "save")],
+        Input({"type": "act", "do": ALL, "on": ALL}, "n_clicks"),
+        VIEW,
+        State(_PARTS, "data"),
+        State("save-name", "value"),
+    )
+    def change_view(*inputs: Any) -> tuple[Any, ...]:
+        query, parts, name = inputs[-3:]
+        before = desk.complete(View.parse(query))
+        opening = not any(parts)
+        after = before if opening else _after(desk, before, name)
+        now = {part: after.part(*fields) + f"#{part}" for part, fields in layout.PARTS.items()}
+        order = [item["id"]["of"] for item in ctx.outputs_list[1]]
+        moved = [no_update if old == now[part] else now[part] for part, old in zip(order, parts, strict=True)]
+        if all(value is no_update for value in moved):
+            raise PreventUpdate
+        # a slider that the user holds is left alone; all others follow the view
+        held = ctx.triggered_id if not opening else None
+        scales = controls.limited(desk.designs(View()))
+        handles = [
+            no_update if item["id"] == held or item["id"]["column"] not in scales
+            else controls.positions(scales[item["id"]["column"]], after, item["id"]["column"])
+            for item in ctx.outputs_list[2]
+        ]  # fmt: skip
+        levers = [
+            no_update if item["id"] == held else controls.lever(item["id"]["quantity"], after)
+            for item in ctx.outputs_list[3]
+        ]
+        return after.query(), moved, handles, levers, after.scenario
+
+
+def _after(desk: Desk, view: View, name: str | None) -> View:
+    """The view after everything that triggered the running callback."""
+    scales = controls.limited(desk.designs(View()))
+    for event in ctx.triggered:
+        identity = ctx.triggered_prop_ids[event["prop_id"]]
+        designs = desk.designs(view)
+        if identity == "save":
+            view = interactions.save(view, name, designs) if event["value"] else view
+        else:
+            view = desk.complete(interactions.apply(view, identity, event["value"], designs, scales))
+    return view
+
+
+def _drawing(app: Dash, desk: Desk) -> None:
+    @app.callback(Output("front", "figure"), _part("front"), VERSION, VIEW)
+    def draw_front(_: str, version: int | None, query: str) -> Any:
+        view = _seen(_, version, query)
+        return front.draw(desk.designs(view), view, desk.source.references(view))
+
+    @app.callback(Output("parallel", "figure"), _part("parallel"), VERSION, VIEW)
+    def draw_parallel(_: str, version: int | None, query: str) -> Any:
+        view = _seen(_, version, query)
+        return parallel.draw(desk.designs(view), view)
+
+    @app.callback(
+        Output("verdict", "children"), Output("left-over", "children"),
+        Output({"type": "limit-text", "column": ALL}, "children"), _part("verdict"), VERSION, VIEW,
+    )  # fmt: skip
+    def say_verdict(_: str, version: int | None, query: str) -> tuple[str, str, list[str]]:
+        view = _seen(_, version, query)
+        designs = desk.designs(view)
+        texts = [words.limit(designs, view, item["id"]["column"]) for item in ctx.outputs_list[2]]
+        return words.verdict(designs, view), words.left(designs, view), texts
+
+    @app.callback(
+        Output("changed", "children"), Output({"type": "change-text", "quantity": ALL}, "children"),
+        _part("verdict"), VERSION, VIEW,
+    )  # fmt: skip
+    def say_change(_: str, version: int | None, query: str) -> tuple[str, list[str]]:
+        view = _seen(_, version, query)
+        designs = desk.designs(view)
+        texts = [controls.lever_text(item["id"]["quantity"], view) for item in ctx.outputs_list[1]]
+        return "" if designs.ghost is None else words.changed(designs.ghost, designs), texts
+
+    @app.callback(Output("details", "children"), _part("details"), VERSION, VIEW)
+    def show_details(_: str, version: int | None, query: str) -> list[Any]:
+        view = _seen(_, version, query)
+        designs = desk.designs(view)
+        trial = view.trial if designs.row(view.trial) is not None else designs.knee
+        document = {} if trial is None else desk.document(trial, view)
+        return details.panel(designs, view, document, {} if trial is None else desk.source.parts(trial, view))
+
+    @app.callback(Output("comparison", "children"), _part("comparison"), VERSION, VIEW)
+    def show_comparison(_: str, version: int | None, query: str) -> list[Any]:
+        view = _seen(_, version, query)
+        return compare.panel(desk.designs(view), view)
+
+    @app.callback(Output("saved", "children"), _part("saved"), VIEW)
+    def show_saved(_: str, query: str) -> list[Any]:
+        return controls.saved(View.parse(query))
+
+    @app.callback(Output("table", "getRowsResponse"), Input("table", "getRowsRequest"), VIEW)
+    def fill_table(request: dict[str, Any] | None, query: str) -> dict[str, Any]:
+        if not request:
+            raise PreventUpdate
+        view = desk.complete(View.parse(query))
+        return grid.answer(desk.designs(view), view, request)
+
+
+def _seen(part: str | None, version: int | None, query: str) -> View:
+    """The view, once the page has both a view and a version of the designs."""
+    if part is None or version is None:
+        raise PreventUpdate
+    return View.parse(query)
+
+
+def _taking_home(app: Dash, desk: Desk) -> None:
+    @app.callback(Output("download", "data"), Input("csv", "n_clicks"), VIEW, prevent_initial_call=True)
+    def save_table(_: int, query: str) -> dict[str, Any]:
+        view = desk.complete(View.parse(query))
+        designs = desk.designs(view)
+        return {"content": grid.csv(designs, view), "filename": takehome.file_name(designs.study, "csv")}
+
+
+def _in_the_browser(app: Dash) -> None:
+    """What needs no server: assets/page.js."""
+
+    def run(name: str) -> ClientsideFunction:
+        return ClientsideFunction(namespace="page", function_name=name)
+
+    app.clientside_callback(run("start"), Output("start", "data"), Input("address", "search"))
+    app.clientside_callback(run("address"), Output("link", "data"), Input("view", "data"))
+    app.clientside_callback(run("click"), Output("click", "data"), Input("front", "clickData"))
+    app.clientside_callback(run("brush"), Output("brush", "data"), Input("front", "selectedData"))
+    app.clientside_callback(run("refill"), Output("table", "className"), _part("table"), VERSION)
+    app.clientside_callback(run("copy"), Output("copy-link", "children"), Input("copy-link", "n_clicks"),
+                            prevent_initial_call=True)  # fmt: skip
+    app.clientside_callback(run("picture"), Output("svg", "title"), Input("svg", "n_clicks"), Input("png", "n_clicks"),
+                            prevent_initial_call=True)  # fmt: skip

@@ -1,0 +1,97 @@
+"""What a column of the table of designs is called, in which unit it is shown, and which way is better."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+# SI unit -> the unit shown and the factor to it. The page is the edge at which SI ends.
+SHOWN_UNITS = {
+    "s": ("ms", 1e3),
+    "bytes": ("GiB", 2.0**-30),
+    "B": ("GiB", 2.0**-30),
+    "tokens_per_s": ("tokens/s", 1.0),
+    "bits_per_byte": ("bits/byte", 1.0),
+}
+ROLES = ("objective", "figure", "parameter", "violation")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table of designs.
+
+    role: "objective" of the study, derived "figure", "parameter" or "violation".
+    factor: what an SI value is multiplied with to be shown in `unit`.
+    direction: "minimize", "maximize" or "" where neither is better.
+    """
+
+    name: str
+    label: str
+    unit: str
+    factor: float
+    direction: str
+    role: str
+    numeric: bool = True
+
+    @property
+    def title(self) -> str:
+        """Label with unit, as an axis shows it."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+    @property
+    def sign(self) -> float:
+        """Times this, smaller is better."""
+        return -1.0 if self.direction == "maximize" else 1.0
+
+    def text(self, value: object) -> str:
+        """A value of this column for reading, with its unit; "-" where there is none."""
+        if value is None or (isinstance(value, float | np.floating) and not np.isfinite(value)):
+            return "-"
+        if not self.numeric or isinstance(value, str | bool | np.bool_):
+            return plain(value)
+        shown = significant(float(value) * self.factor)  # type: ignore[arg-type]
+        return f"{shown} {self.unit}" if self.unit else shown
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """A number with so many significant digits, thousands separated, no exponent between 1e-4 and 1e15."""
+    if value == 0 or not np.isfinite(value):
+        return "0" if value == 0 else "-"
+    magnitude = int(np.floor(np.log10(abs(value))))
+    if magnitude < -4 or magnitude >= 15:
+        return f"{value:.{digits - 1}e}"
+    decimals = max(0, digits - 1 - magnitude)
+    return f"{round(value, digits - 1 - magnitude):,.{decimals}f}"
+
+
+def plain(value: object) -> str:
+    """A parameter's value as text: `true` as yes, a list of layers with commas."""
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(plain, value))
+    return str(value)
+
+
+def describe(name: str, values: pd.Series, role: str, label: str = "", unit: str = "", direction: str = "") -> Column:
+    """The column of a name: its label and shown unit from the name where none are given."""
+    numeric = bool(pd.api.types.is_numeric_dtype(values)) and not pd.api.types.is_bool_dtype(values)
+    if not unit:
+        match = re.search(r"_(bytes|gib|usd|s|w|j)$", name)
+        unit = {"gib": "GiB", "usd": "USD", "w": "W", "j": "J"}.get(match[1], match[1]) if match else ""
+    shown, factor = SHOWN_UNITS.get(unit, (unit, 1.0))
+    return Column(name, label or readable(name), shown if numeric else "", factor, direction, role, numeric)
+
+
+def readable(name: str) -> str:
+    """`model.engram_share` -> `engram share`; well-known abbreviations in capitals."""
+    words = re.sub(r"_(bytes|gib|usd|s|w|j)$", "", name.rsplit(".", 1)[-1]).replace("_", " ").split()
+    capitals = {"hbm", "dram", "cxl", "ssd", "ttft", "tpot", "kv", "slo", "gpu", "moe"}
+    return " ".join(word.upper() if word in capitals else word for word in words)
+
+
+def numeric(columns: Iterable[Column]) -> list[Column]:
+    """The columns that can be an axis with numbers."""
+    return [column for column in columns if column.numeric]

@@ -1,0 +1,212 @@
+"""The page's controls: axes, limits, what-ifs, the table's columns. Labels belong to every one of them."""
+
+from typing import Any
+
+from dash import dcc, html
+
+from dashboard import whatif
+from dashboard.columns import Column, numeric
+from dashboard.designs import Designs
+from dashboard.scale import STEPS, Scale
+from dashboard.view import View
+
+MOST_TABLE_COLUMNS = 16
+
+
+def _labelled(text: str, control: Any, title: str = "") -> html.Label:
+    return html.Label([html.Span(text), control], title=title, className="field")
+
+
+def _options(columns: list[Column]) -> list[dict[str, str]]:
+    return [{"value": column.name, "label": column.title} for column in columns]
+
+
+def axes(designs: Designs, view: View) -> html.Div:
+    """Which columns are x, y and z, what colours, and how."""
+    numbers = _options(numeric(designs.columns.values()))
+    everything = _options(list(designs.columns.values()))
+    none = [{"value": "none", "label": "none"}]
+
+    def choice(name: str, label: str, options: list[dict[str, str]]) -> html.Label:
+        return _labelled(label, dcc.Dropdown(id=f"axis-{name}", options=options, value=getattr(view, name),
+                                             clearable=False, className="choice"))  # fmt: skip
+
+    return html.Div(
+        [
+            choice("x", "across", numbers),
+            choice("y", "up", numbers),
+            choice("z", "depth (3-D)", none + numbers),
+            choice("colour", "colour", none + everything),
+            dcc.Checklist(
+                id="log", value=list(view.log), inline=True, className="checks",
+                options=[{"value": axis, "label": f"log {axis}"} for axis in "xyz"],
+            ),
+            dcc.Checklist(
+                id="front-only", value=["on"] if view.front_only else [], inline=True, className="checks",
+                options=[{"value": "on", "label": "front only"}],
+            ),
+        ],
+        className="axes",
+    )  # fmt: skip
+
+
+def limited(designs: Designs) -> dict[str, Scale]:
+    """The columns that get a slider in the limits: objectives and derived figures that differ, with its ends."""
+    scales = {}
+    for column in designs.named("objective", "figure"):
+        if column.numeric:
+            scale = Scale.of(designs.table[column.name].to_numpy(float)[designs.feasible])
+            if scale is not None:
+                scales[column.name] = scale
+    return scales
+
+
+def positions(scale: Scale, view: View, name: str) -> list[float]:
+    """Where the two handles of a limit stand."""
+    low, high = view.limits.get(name, (None, None))
+    return [0 if low is None else scale.position(low), STEPS if high is None else scale.position(high)]
+
+
+def limits(designs: Designs, view: View) -> html.Section:
+    """Sliders that keep only the designs between two values."""
+    rows = [
+        html.Div(
+            [
+                html.Span(designs.columns[name].label, className="name"),
+                html.Span(id={"type": "limit-text", "column": name}, className="range"),
+                dcc.RangeSlider(
+                    id={"type": "limit", "column": name}, min=0, max=STEPS, step=0.5, marks=None,
+                    value=positions(scale, view, name), allow_direct_input=False, updatemode="mouseup",
+                    className="slider",
+                ),
+            ],
+            className="limit", role="group", **{"aria-label": f"Limit {designs.columns[name].label}"},
+        )
+        for name, scale in limited(designs).items()
+    ]  # fmt: skip
+    nothing = html.P("Limits appear with the first feasible designs.", className="note")
+    return html.Section(
+        [
+            html.H2("Limits"),
+            html.P(id="left-over", className="reading", role="status"),
+            *(rows or [nothing]),
+            html.Div(
+                [
+                    html.Label("selection", htmlFor="save-name", className="hidden"),
+                    dcc.Input(id="save-name", placeholder="name this selection", maxLength=40, className="text"),
+                    html.Button("Save", id="save", title="Keep the designs on the front that are left, by a name"),
+                ],
+                className="buttons",
+            ),
+            html.Div(id="saved"),
+        ],
+        className="card", id="limits-card",
+    )  # fmt: skip
+
+
+def what_if(designs: Designs, view: View) -> html.Section:
+    """Sliders and presets for prices, load and grid; every design is costed again, no model is trained again."""
+    return html.Section(
+        [
+            html.H2("What if"),
+            html.P("Costs every design again; trains none.", className="note"),
+            _labelled("prices of", dcc.Dropdown(id="scenario", options=whatif.scenarios(), value=view.scenario,
+                                                clearable=False, className="choice")),
+            *(_quantity(quantity, view) for quantity in whatif.QUANTITIES.values()),
+        ],
+        className="card", id="what-if-card",
+    )  # fmt: skip
+
+
+def _quantity(quantity: "whatif.Quantity", view: View) -> html.Div:
+    return html.Div(
+        [
+            html.Span(quantity.label, className="name"),
+            html.Span(id={"type": "change-text", "quantity": quantity.name}, className="range"),
+            dcc.Slider(
+                id={"type": "change", "quantity": quantity.name}, min=0, max=STEPS, step=0.5, marks=None,
+                value=lever(quantity.name, view), allow_direct_input=False,
+                updatemode="mouseup", className="slider",
+            ),
+        ],
+        className="limit", role="group", **{"aria-label": quantity.label},
+    )  # fmt: skip
+
+
+def lever(name: str, view: View) -> float:
+    """Where the slider of a what-if stands: at its value, else where the study has it."""
+    quantity = whatif.QUANTITIES[name]
+    value = view.change.get(name, whatif.usual(quantity, view.scenario))
+    return quantity.scale.position(value)
+
+
+def lever_text(name: str, view: View) -> str:
+    """What the slider of a what-if says."""
+    quantity = whatif.QUANTITIES[name]
+    if name in view.change:
+        return quantity.text(view.change[name])
+    if not quantity.price:
+        return "as searched"
+    return quantity.text(whatif.usual(quantity, view.scenario))
+
+
+def saved(view: View) -> list[Any]:
+    """The saved selections, each to show or to forget."""
+    return [
+        html.Div(
+            [
+                html.Button(f"{name} ({len(trials)})", id={"type": "act", "do": "show", "on": name}, className="link"),
+                html.Button("×", id={"type": "act", "do": "forget", "on": name}, className="link",
+                            title=f"Forget {name}", **{"aria-label": f"Forget {name}"}),
+            ]
+        )
+        for name, trials in view.saved.items()
+    ]  # fmt: skip
+
+
+def flip_axes(designs: Designs, view: View) -> html.Div:
+    """Which two quantities span the phase diagram, and whose winner colours it."""
+    quantities = [{"value": q.name, "label": f"{q.label} ({q.unit})"} for q in whatif.QUANTITIES.values()]
+    choices = [{"value": c.name, "label": c.label} for c in designs.named("parameter")]
+    chosen = view.flip_of or (choices[0]["value"] if choices else "")
+    return html.Div(
+        [
+            _labelled("across", dcc.Dropdown(id="flip-x", options=quantities, value=view.flip_x, clearable=False)),
+            _labelled("up", dcc.Dropdown(id="flip-y", options=quantities, value=view.flip_y, clearable=False)),
+            _labelled("which", dcc.Dropdown(id="flip-of", options=choices, value=chosen, clearable=False)),
+        ],
+        className="axes",
+    )
+
+
+def take_home() -> html.Div:
+    """Buttons that save the picture."""
+    return html.Div(
+        [
+            html.Button("Picture as SVG", id="svg", title="Save the trade-off as a drawing"),
+            html.Button("Picture as PNG", id="png", title="Save the trade-off as an image"),
+        ],
+        className="buttons",
+    )
+
+
+def table_columns(designs: Designs) -> list[Column]:
+    """The columns of the table: objectives, the parameters that vary, then derived figures."""
+    varying = [c for c in designs.named("parameter") if designs.table[c.name].astype(str).nunique() > 1]
+    return [*designs.named("objective"), *varying, *designs.named("figure")][:MOST_TABLE_COLUMNS]
+
+
+def column_definitions(designs: Designs) -> list[dict[str, Any]]:
+    """What dash-ag-grid needs to know of each column; text stays text."""
+    first = [
+        {"field": "trial", "headerName": "design", "pinned": "left", "minWidth": 106, "maxWidth": 120,
+         "filter": "agNumberColumnFilter"},
+        {"field": "pick", "headerName": "compare", "minWidth": 74, "maxWidth": 84, "sortable": False},
+        {"field": "note", "headerName": "standing", "minWidth": 84, "sortable": False},
+    ]  # fmt: skip
+    return first + [
+        {"field": column.name, "headerName": column.title, "headerTooltip": column.name,
+         "filter": "agNumberColumnFilter" if column.numeric else "agTextColumnFilter",
+         **({"type": "rightAligned"} if column.numeric else {})}
+        for column in table_columns(designs)
+    ]  # fmt: skip

@@ -1,0 +1,129 @@
+"""The table of designs as figures and words read it: a plain value, however it was made.
+
+`data.py` makes one from a study, `whatif.py` one with other prices; nothing here touches either.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dashboard.columns import Column
+from dashboard.view import Point, View
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Designs:
+    """All designs of a study, one row each.
+
+    table: columns trial, feasible, front, knee (bool), and those described by `columns`, in SI units.
+    columns: name -> Column, in the order in which they are offered.
+    objectives: the names of the study's objectives.
+    doubts: column -> name of the column with its standard error.
+    version: grows with every change of the study; `ghost` is the table before a what-if.
+    """
+
+    study: str
+    table: pd.DataFrame
+    columns: dict[str, Column]
+    objectives: tuple[str, ...]
+    doubts: dict[str, str] = field(default_factory=dict)
+    version: int = 0
+    running: int = 0
+    ghost: "Designs | None" = None
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @cached_property
+    def feasible(self) -> Mask:
+        """(designs,) bool."""
+        return self.table["feasible"].to_numpy(bool)
+
+    @cached_property
+    def front(self) -> Mask:
+        """(designs,) bool: on the Pareto front of all objectives of the study."""
+        return self.table["front"].to_numpy(bool)
+
+    @cached_property
+    def trials(self) -> NDArray[np.int64]:
+        """(designs,) trial numbers."""
+        return self.table["trial"].to_numpy(np.int64)
+
+    @cached_property
+    def _rows(self) -> dict[int, int]:
+        return {int(trial): row for row, trial in enumerate(self.trials)}
+
+    def row(self, trial: int | None) -> int | None:
+        """The row of a trial, or None where the study has no such design."""
+        return None if trial is None else self._rows.get(trial)
+
+    @cached_property
+    def knee(self) -> int | None:
+        """The trial of the knee point, or None while there is no front."""
+        rows = np.flatnonzero(self.table["knee"].to_numpy(bool))
+        return int(self.trials[rows[0]]) if len(rows) else None
+
+    def extremes(self) -> dict[str, int]:
+        """Objective -> the trial of the front that is best in it."""
+        rows = np.flatnonzero(self.front)
+        if not len(rows):
+            return {}
+        return {name: int(self.trials[rows[np.nanargmin(self.cost(name)[rows])]]) for name in self.objectives
+                if np.isfinite(self.cost(name)[rows]).any()}
+
+    def values(self, name: str) -> NDArray[np.float64]:
+        """(designs,) a numeric column in its shown unit."""
+        return self.table[name].to_numpy(np.float64) * self.columns[name].factor
+
+    def cost(self, name: str) -> NDArray[np.float64]:
+        """(designs,) a numeric column in SI, signed so that smaller is better."""
+        return self.table[name].to_numpy(np.float64) * self.columns[name].sign
+
+    def kept(self, view: View) -> Mask:
+        """(designs,) bool: within the view's limits, values and lasso."""
+        mask = np.ones(len(self), bool)
+        for name, (low, high) in view.limits.items():
+            if name in self.columns and self.columns[name].numeric:
+                values = self.table[name].to_numpy(np.float64)
+                # a bound that was rounded on its way through the address must still hold its own design
+                if low is not None:
+                    mask &= values >= low - abs(low) * 1e-5
+                if high is not None:
+                    mask &= values <= high + abs(high) * 1e-5
+        for name, chosen in view.only.items():
+            if name in self.columns:
+                mask &= self.table[name].astype(str).isin(chosen).to_numpy()
+        if view.lasso and view.x in self.columns and view.y in self.columns:
+            mask &= inside(self.table[view.x].to_numpy(float), self.table[view.y].to_numpy(float), view.lasso)
+        return mask
+
+    def named(self, *roles: str) -> list[Column]:
+        """The columns of some roles."""
+        return [column for column in self.columns.values() if column.role in roles]
+
+
+def inside(x: NDArray[np.float64], y: NDArray[np.float64], polygon: tuple[Point, ...]) -> Mask:
+    """Which points (n,) lie in a polygon: a ray to the right crosses its edges an odd number of times."""
+    result = np.zeros(len(x), bool)
+    for (ax, ay), (bx, by) in zip(polygon, (*polygon[1:], polygon[0]), strict=True):
+        if ay == by:
+            continue
+        crosses = (ay > y) != (by > y)
+        result ^= crosses & (x < (bx - ax) * (y - ay) / (by - ay) + ax)
+    return result
+
+
+def projected_front(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The non-dominated points of two costs, both smaller is better, as indices from left to right."""
+    known = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+    order = known[np.lexsort((y[known], x[known]))]
+    if not len(order):
+        return order
+    lowest = np.minimum.accumulate(y[order])
+    better = np.r_[True, y[order][1:] < lowest[:-1]]
+    return order[better]

@@ -1,0 +1,132 @@
+"""The panel of one design: what it is, what it costs, and why."""
+
+from typing import Any
+
+from dash import dcc, html
+
+from dashboard import words
+from dashboard.columns import significant
+from dashboard.designs import Designs
+from dashboard.figures import details as figures
+from dashboard.figures.style import Figure
+from dashboard.view import View
+
+_CONFIG = {"displayModeBar": False, "responsive": True, "plotlyServerURL": ""}
+
+
+def panel(designs: Designs, view: View, document: dict[str, Any], parts: dict[str, Any]) -> list[Any]:
+    """Everything about the design of `view.trial`; the knee where none is open.
+
+    parts: "capacities" (tier -> bytes), "peak_flops", "bandwidth" of its accelerator, and "curve".
+    """
+    trial = view.trial if designs.row(view.trial) is not None else designs.knee
+    row = designs.row(trial)
+    if row is None or trial is None:
+        return [html.H2("Why"), html.P("Click a design to see the reasons for its figures.", className="note")]
+    picked = trial in view.picks
+    head = [
+        html.H2([f"Design #{trial}", html.Span(_role(designs, trial), className="role")]),
+        html.P(words.naming(designs, row) + ".", className="note"),
+        html.P(words.binding(document).capitalize() + ".", className="reading") if document else None,
+        html.Div(
+            [
+                html.Button("Drop from comparison" if picked else "Compare",
+                            id={"type": "act", "do": "pick", "on": str(trial)}),
+                html.Button("Export", id={"type": "export", "trial": trial},
+                            title="Design file, engine flags, placement, bill of materials and report, as a ZIP"),
+                html.Button("Report", id={"type": "report", "trial": trial}, title="A self-contained HTML report"),
+                dcc.Clipboard(content=f"codesign export {designs.study} --trial {trial} --out design-{trial}",
+                              title="Copy the export command", className="clip"),
+                html.Span("copy command", className="note"),
+            ],
+            className="buttons",
+        ),
+        _figures(designs, row),
+    ]  # fmt: skip
+    if not document:
+        return [*head, html.P("No evaluation was recorded for this trial.", className="notice")]
+    return [part for part in head if part is not None] + _reasons(document, parts, view.theme)
+
+
+def _role(designs: Designs, trial: int) -> str:
+    row = designs.row(trial)
+    assert row is not None
+    if trial == designs.knee:
+        return "knee of the front"
+    best = [designs.columns[name].label for name, other in designs.extremes().items() if other == trial]
+    if best:
+        return "best " + ", ".join(best)
+    return "on the front" if designs.front[row] else "feasible, beaten" if designs.feasible[row] else "infeasible"
+
+
+def _figures(designs: Designs, row: int) -> html.Table:
+    """The figures of the design; broken constraints with by how much."""
+    lines = []
+    for column in designs.named("objective", "figure"):
+        text = column.text(designs.table[column.name].iloc[row])
+        if column.name in designs.doubts:
+            doubt = float(designs.table[designs.doubts[column.name]].iloc[row])
+            text += f" ± {significant(doubt * column.factor, 2)}" if doubt == doubt else ""
+        lines.append(html.Tr([html.Th(column.label, scope="row"), html.Td(text)],
+                             className="objective" if column.role == "objective" else ""))  # fmt: skip
+    for column in designs.named("violation"):
+        amount = float(designs.table[column.name].iloc[row])
+        if amount > 0:
+            lines.append(html.Tr(
+                [html.Th(f"breaks {column.label}", scope="row"), html.Td("by " + column.text(amount))], className="broken"
+            ))  # fmt: skip
+    return html.Table(html.Tbody(lines), className="figures")
+
+
+def _reasons(document: dict[str, Any], parts: dict[str, Any], theme: str) -> list[Any]:
+    energy = (document.get("energy") or {}).get("by_part") or {}
+    cost = (document.get("cost") or {}).get("by_part") or {}
+    latency = figures.merged(document)
+    result = [
+        _figure("Memory map", "What lies where; each bar is its tier, dotted is where it ends.",
+                figures.memory(document, parts.get("capacities", {}), theme), 190),
+        _figure("A decode step", "Operators in order; below, when table reads may hide and whether they do.",
+                figures.timeline(document, theme), 170),
+        _figure("Where the time goes", "Operators of a step, the largest first.",
+                figures.waterfall(latency, "ms per decode step", 1e3, theme), _height(latency)),
+        _figure("Where the energy goes", "Parts of the energy of one token.",
+                figures.waterfall(_numbers(energy), "J per token", 1.0, theme), _height(energy)),
+        _figure("Where the money goes", "Parts of the price of a million tokens.",
+                figures.waterfall(_numbers(cost), "USD per million tokens", 1.0, theme), _height(cost)),
+    ]  # fmt: skip
+    if parts.get("peak_flops"):
+        result.append(_figure(
+            "Roofline", "Operators against what the accelerator can do: left of the bend memory limits, right compute.",
+            figures.roofline(document, parts["peak_flops"], parts["bandwidth"], theme), 320,
+        ))  # fmt: skip
+    if document.get("quality"):
+        doubt = float(document["quality"].get("standard_error") or 0.0)
+        result.append(_figure(
+            "How it learned", f"Held-out bits per byte of the trained proxy, fidelity {document['quality'].get('fidelity')}.",
+            figures.learning_curve(parts.get("curve") or [], doubt, theme), 200,
+        ))  # fmt: skip
+    sources = [str(source) for source in document.get("sources") or []]
+    if sources:
+        result.append(html.Details(
+            [html.Summary(f"Sources of the figures ({len(sources)})"), html.Ul([html.Li(text) for text in sources])]
+        ))  # fmt: skip
+    return result
+
+
+def _numbers(parts: dict[str, Any]) -> list[tuple[str, float]]:
+    return [(str(name), float(amount)) for name, amount in parts.items() if isinstance(amount, int | float)]
+
+
+def _height(parts: Any) -> int:
+    return 70 + 21 * (min(len(parts), figures.MOST_PARTS + 1) + 1)
+
+
+def _figure(title: str, note: str, figure: Figure, height: int) -> html.Div:
+    return html.Div(
+        [
+            html.H3(title),
+            html.P(note, className="note"),
+            dcc.Graph(figure=figure, config=_CONFIG, style={"height": f"{height}px"}, responsive=True),
+        ],
+        role="group", **{"aria-label": title},
+    )  # fmt: skip

@@ -1,0 +1,255 @@
+"""The trade-off: any two or three figures of all designs, the front of this projection, and what stands out."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard.columns import Column, plain
+from dashboard.designs import Designs, Mask, projected_front
+from dashboard.figures import style
+from dashboard.view import View
+
+# Beyond these an SVG, then a WebGL scatter, gets slow in the browser.
+MOST_SVG_POINTS = 2_000
+MOST_GL_POINTS = 20_000
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A published design as a mark: its name and its figures in SI, by column name."""
+
+    name: str
+    figures: dict[str, float]
+
+
+def draw(designs: Designs, view: View, references: tuple[Reference, ...] = ()) -> style.Figure:
+    """The scatter of the view's axes.
+
+    Feasible designs that the limits keep are coloured; dominated ones are faint; infeasible ones are grey
+    crosses. Points carry their trial number as `customdata`.
+    """
+    if view.x not in designs.columns or view.y not in designs.columns:
+        return style.empty(view.theme, "choose two axes")
+    if not len(designs):
+        return style.empty(view.theme, "no trial has finished yet; designs appear here as they do")
+    kept, feasible = designs.kept(view), designs.feasible
+    flat = view.z not in designs.columns
+    painter = _Painter(designs, view)
+    shown = kept & feasible
+    data: list[dict[str, Any]] = []
+    if not view.front_only:
+        data += painter.crosses(kept & ~feasible)
+        data += painter.density(shown & ~designs.front) if painter.dense else painter.points(
+            shown & ~designs.front, faint=True
+        )
+    if flat and designs.ghost is not None:
+        data += painter.ghost(designs.ghost)
+    if flat:
+        data += painter.front_line(shown)
+    data += painter.points(shown & designs.front, faint=False)
+    data += painter.marks(references)
+    axes = {axis: designs.columns[getattr(view, axis)] for axis in ("x", "y") + (() if flat else ("z",))}
+    settings = {
+        name: style.axis(view.theme, heading(column), type="log" if name in view.log else "linear")
+        for name, column in axes.items()
+    }
+    # zoom and selection survive new trials, but not other axes
+    steady = f"{view.x}|{view.y}|{view.z}|{','.join(view.log)}"
+    shape: dict[str, Any] = (
+        {"xaxis": settings["x"], "yaxis": settings["y"], "dragmode": "select", "selectdirection": "any"}
+        if flat
+        else {"scene": {f"{name}axis": {**value, "backgroundcolor": "rgba(0,0,0,0)"} for name, value in settings.items()}}
+    )
+    return {"data": data, "layout": style.layout(view.theme, uirevision=steady, hovermode="closest", **shape)}
+
+
+def heading(column: Column) -> str:
+    """The title of an axis: label, unit and which way is better."""
+    better = {"minimize": "lower is better", "maximize": "higher is better"}.get(column.direction, "")
+    return style.escape(column.title) + (f" · {better}" if better else "")
+
+
+class _Painter:
+    """The traces of one scatter; they share the axes and the colours."""
+
+    def __init__(self, designs: Designs, view: View) -> None:
+        self.designs, self.view = designs, view
+        self.look = style.theme(view.theme)
+        self.axes = [name for name in (view.x, view.y, view.z) if name in designs.columns]
+        self.flat = len(self.axes) == 2
+        self.dense = self.flat and len(designs) > MOST_GL_POINTS
+        self.kind = "scatter3d" if not self.flat else "scattergl" if len(designs) > MOST_SVG_POINTS else "scatter"
+        self.colour = designs.columns.get(view.colour)
+
+    def _at(self, rows: NDArray[Any], designs: Designs | None = None) -> dict[str, Any]:
+        source = designs or self.designs
+        return {axis: style.packed(source.values(name)[rows])
+                for axis, name in zip("xyz", self.axes, strict=False)}  # fmt: skip
+
+    def _trace(self, rows: NDArray[Any], name: str, hover: bool = True, **more: Any) -> dict[str, Any]:
+        lines = [
+            f"{style.escape(self.designs.columns[column].label)} %{{{axis}:.4~g}} {self.designs.columns[column].unit}"
+            for axis, column in zip("xyz", self.axes, strict=False)
+        ]
+        template = "<b>#%{customdata}</b> " + style.escape(name) + "<br>" + "<br>".join(lines) + "<extra></extra>"
+        return {
+            "type": self.kind, "mode": "markers", "name": style.escape(name), **self._at(rows),
+            "customdata": style.packed(self.designs.trials[rows]),
+            **({"hovertemplate": template} if hover else {"hoverinfo": "skip"}), **more,
+        }  # fmt: skip
+
+    def points(self, mask: Mask, faint: bool) -> list[dict[str, Any]]:
+        size = (5 if faint else 10) if self.flat else (3 if faint else 6)
+        opacity = 0.3 if faint else 1.0
+        if self.colour is None or not mask.any():
+            rows = np.flatnonzero(mask)
+            marker: dict[str, Any] = {"size": size, "opacity": opacity, "color": self.look.categories[0]}
+            return [self._trace(rows, "dominated" if faint else "Pareto front", marker=marker,
+                                **self._doubt(rows, faint))]  # fmt: skip
+        if self.colour.numeric:
+            rows = np.flatnonzero(mask)
+            values = self.designs.values(self.colour.name)
+            known = values[self.designs.feasible & np.isfinite(values)]
+            marker = {
+                "size": size, "opacity": opacity, "color": style.packed(values[rows]), "colorscale": style.SCALE,
+                "cmin": float(known.min(initial=np.inf)) if len(known) else 0,
+                "cmax": float(known.max(initial=-np.inf)) if len(known) else 1,
+                "showscale": not faint,
+                "colorbar": {"title": {"text": style.escape(self.colour.title), "side": "right"}, "thickness": 12,
+                             "outlinewidth": 0, "len": 0.9},
+            }  # fmt: skip
+            return [self._trace(rows, "dominated" if faint else "Pareto front", marker=marker,
+                                **self._doubt(rows, faint))]  # fmt: skip
+        texts = self.designs.table[self.colour.name].map(plain).to_numpy(str)
+        groups = categories(self.designs, self.colour)
+        traces = []
+        for number, group in enumerate(groups):
+            rest = number == len(style.SYMBOLS) - 1 and len(groups) > len(style.SYMBOLS)
+            chosen = mask & (~np.isin(texts, groups[:number]) if rest else texts == group)
+            rows = np.flatnonzero(chosen)
+            if len(rows):
+                symbol = style.SYMBOLS[number] if self.flat else style.SYMBOLS[number % 3]
+                marker = {"size": size, "opacity": opacity, "color": self.look.categories[number], "symbol": symbol}
+                title = "others" if rest else f"{self.colour.label} {group}"
+                traces.append(self._trace(rows, title, marker=marker, legendgroup=title, showlegend=not faint,
+                                          **self._doubt(rows, faint)))  # fmt: skip
+            if rest:
+                break
+        return traces
+
+    def _doubt(self, rows: NDArray[Any], faint: bool) -> dict[str, Any]:
+        """Error bars of one standard error on the front's points, for every axis whose figure has one."""
+        bars: dict[str, Any] = {}
+        if not faint and self.flat:
+            for axis, name in zip("xy", self.axes, strict=True):
+                if name in self.designs.doubts:
+                    error = self.designs.table[self.designs.doubts[name]].to_numpy(float)[rows]
+                    factor = self.designs.columns[name].factor
+                    bars[f"error_{axis}"] = {"type": "data", "array": np.nan_to_num(error * factor).tolist(),
+                                             "thickness": 1, "width": 3}  # fmt: skip
+        return bars
+
+    def crosses(self, mask: Mask) -> list[dict[str, Any]]:
+        rows = np.flatnonzero(mask)
+        if not len(rows) or self.dense:
+            return []
+        marker = {"symbol": "x-thin" if self.flat else "x", "size": 6 if self.flat else 2, "opacity": 0.45,
+                  "color": self.look.quiet, "line": {"width": 1, "color": self.look.quiet}}  # fmt: skip
+        return [self._trace(rows, "infeasible", marker=marker)]
+
+    def density(self, mask: Mask) -> list[dict[str, Any]]:
+        """A picture of how many dominated designs lie where, once single points no longer show."""
+        values = [self.designs.values(name)[mask] for name in self.axes]
+        logs = [axis in self.view.log for axis in "xy"]
+        known = np.isfinite(values[0]) & np.isfinite(values[1])
+        for number, log in enumerate(logs):
+            known &= values[number] > 0 if log else True
+        if not known.any():
+            return []
+        edges = [np.histogram_bin_edges(np.log10(v[known]) if log else v[known], 120)
+                 for v, log in zip(values, logs, strict=True)]  # fmt: skip
+        scaled = [np.log10(v[known]) if log else v[known] for v, log in zip(values, logs, strict=True)]
+        counts, _, _ = np.histogram2d(scaled[1], scaled[0], bins=[edges[1], edges[0]])
+        centres = [(e[1:] + e[:-1]) / 2 for e in edges]
+        x, y = (10**c if log else c for c, log in zip(centres, logs, strict=True))
+        faint = style.theme(self.view.theme)
+        return [{
+            "type": "heatmap", "x": style.packed(x), "y": style.packed(y),
+            "z": [[None if not n else float(np.log10(n)) for n in row] for row in counts],
+            "colorscale": [[0, faint.grid], [1, faint.quiet]], "showscale": False, "hoverinfo": "skip",
+            "name": "dominated", "zsmooth": False,
+        }]  # fmt: skip
+
+    def front_line(self, mask: Mask) -> list[dict[str, Any]]:
+        rows = np.flatnonzero(mask)
+        columns = [self.designs.columns[name] for name in self.axes]
+        if not len(rows) or not all(column.direction for column in columns):
+            return []
+        line = rows[projected_front(*(self.designs.cost(name)[rows] for name in self.axes))]
+        return [self._line(self._at(line), "front of these two", self.look.ink, "solid")]
+
+    def ghost(self, before: Designs) -> list[dict[str, Any]]:
+        """The front of these two axes before the what-if, as a dotted line."""
+        rows = np.flatnonzero(before.feasible & before.kept(self.view))
+        if not len(rows) or not all(self.designs.columns[name].direction for name in self.axes):
+            return []
+        line = rows[projected_front(*(before.cost(name)[rows] for name in self.axes))]
+        return [self._line(self._at(line, before), "before the change", self.look.quiet, "dot")]
+
+    def _line(self, at: dict[str, Any], name: str, colour: str, dash: str) -> dict[str, Any]:
+        """A staircase, not a slope: between two designs there is no third one."""
+        shape = "hv" if self.designs.columns[self.view.y].sign > 0 else "vh"
+        return {"type": "scatter", "mode": "lines", "name": name, "hoverinfo": "skip", **at,
+                "line": {"color": colour, "width": 1.4, "dash": dash, "shape": shape}}  # fmt: skip
+
+    def marks(self, references: tuple[Reference, ...]) -> list[dict[str, Any]]:
+        """Rings with a word: knee, best of each axis, the open design, the compared ones; stars: published."""
+        words: dict[int, list[str]] = {}
+        if (knee := self.designs.row(self.designs.knee)) is not None:
+            words.setdefault(knee, []).append("knee")
+        best = self.designs.extremes()
+        for name in self.axes:
+            if name in best:
+                words.setdefault(self.designs.row(best[name]) or 0, []).append(
+                    f"best {self.designs.columns[name].label}"
+                )
+        rings = [self._rings(words, "knee and extremes", self.look.ink, 17, "top center")]
+        letters = {row: ["ABCD"[n]] for n, trial in enumerate(self.view.picks)
+                   if (row := self.designs.row(trial)) is not None}  # fmt: skip
+        rings.append(self._rings(letters, "compared", self.look.accent, 21, "middle right"))
+        opened = self.designs.row(self.view.trial)
+        rings.append(self._rings({opened: [f"#{self.view.trial}"]} if opened is not None else {}, "open",
+                                 self.look.accent, 25, "bottom center"))  # fmt: skip
+        stars = [reference for reference in references if all(name in reference.figures for name in self.axes)]
+        if stars:
+            at = {axis: [star.figures[name] * self.designs.columns[name].factor for star in stars]
+                  for axis, name in zip("xyz", self.axes, strict=False)}  # fmt: skip
+            rings.append([{
+                "type": "scatter" if self.flat else "scatter3d", "mode": "markers+text", "name": "published", **at,
+                "text": [style.escape(star.name) for star in stars], "textposition": "top center",
+                "textfont": {"size": 10, "color": self.look.quiet}, "hoverinfo": "text",
+                "marker": {"symbol": "star" if self.flat else "diamond", "size": 12 if self.flat else 5,
+                           "color": self.look.paper, "line": {"width": 1.5, "color": self.look.ink}},
+            }])  # fmt: skip
+        return [trace for group in rings for trace in group]
+
+    def _rings(
+        self, words: dict[int, list[str]], name: str, colour: str, size: int, where: str
+    ) -> list[dict[str, Any]]:
+        if not words:
+            return []
+        rows = np.array(list(words), int)
+        marker: dict[str, Any] = {"symbol": "circle-open", "size": size if self.flat else size / 2, "color": colour,
+                                  "line": {"width": 2, "color": colour}}  # fmt: skip
+        return [{
+            "type": "scatter" if self.flat else "scatter3d", "mode": "markers+text", "name": name, **self._at(rows),
+            "text": [style.escape(", ".join(texts)) for texts in words.values()], "textposition": where,
+            "textfont": {"size": 11, "color": colour}, "hoverinfo": "skip", "marker": marker, "showlegend": False,
+        }]  # fmt: skip
+
+
+def categories(designs: Designs, column: Column) -> list[str]:
+    """The values of a column as text, the most frequent first, so that the rare ones share the last colour."""
+    return [str(value) for value in designs.table[column.name].map(plain).value_counts().index]

@@ -1,0 +1,97 @@
+"""All axes at once: parallel coordinates of the front, at most 300 lines, better is down."""
+
+from typing import Any
+
+import numpy as np
+
+from dashboard.columns import plain
+from dashboard.designs import Designs
+from dashboard.figures import style
+from dashboard.view import View
+
+MOST_LINES = 300
+
+
+def dimensions(designs: Designs) -> list[str]:
+    """The columns that get an axis: the objectives, then the parameters that vary, at most ten in all."""
+    names = list(designs.objectives)
+    for column in designs.named("parameter"):
+        values = designs.table[column.name]
+        if len(names) < 10 and 1 < values.astype(str).nunique() <= (10_000 if column.numeric else 12):
+            names.append(column.name)
+    return names
+
+
+def draw(designs: Designs, view: View) -> style.Figure:
+    """Parallel coordinates of the front's designs; a range drawn on an axis becomes a limit of the view.
+
+    Objectives are turned so that better is down. The lines are those of the front, evenly thinned to 300.
+    """
+    rows = np.flatnonzero(designs.front)
+    if not len(rows):
+        return style.empty(view.theme, "no feasible design yet")
+    if len(rows) > MOST_LINES:
+        rows = rows[np.linspace(0, len(rows) - 1, MOST_LINES).astype(int)]
+    look = style.theme(view.theme)
+    axes: list[dict[str, Any]] = []
+    for name in dimensions(designs):
+        column = designs.columns[name]
+        if column.numeric:
+            values = designs.values(name)[rows]
+            low, high = float(np.nanmin(values)), float(np.nanmax(values))
+            pad = (high - low) * 0.03 or abs(high) * 0.05 or 1.0
+            span = [high + pad, low - pad] if column.direction == "maximize" else [low - pad, high + pad]
+            axis: dict[str, Any] = {"values": values.tolist(), "range": span, "tickformat": ".3~s"}
+            if name in view.limits:
+                ends = view.limits[name]
+                axis["constraintrange"] = [
+                    low - pad if ends[0] is None else ends[0] * column.factor,
+                    high + pad if ends[1] is None else ends[1] * column.factor,
+                ]
+        else:
+            texts = designs.table[name].map(plain)
+            levels = sorted(texts.unique())
+            axis = {
+                "values": [levels.index(text) for text in texts.iloc[rows]], "tickvals": list(range(len(levels))),
+                "ticktext": [style.escape(level)[:14] for level in levels], "range": [-0.3, len(levels) - 0.7],
+            }  # fmt: skip
+            chosen = [levels.index(value) for value in view.only.get(name, ()) if value in levels]
+            if chosen:
+                axis["constraintrange"] = [[level - 0.2, level + 0.2] for level in chosen]
+        axes.append({"label": style.escape(column.title), **axis})
+    quality = designs.values(designs.objectives[0])[rows]
+    return {
+        "data": [{
+            "type": "parcoords", "dimensions": axes, "labelangle": -12, "labelside": "top",
+            "labelfont": {"size": 11}, "tickfont": {"size": 10, "color": look.ink},
+            "line": {"color": quality.tolist(), "colorscale": style.SCALE, "showscale": False},
+            "unselected": {"line": {"color": look.grid, "opacity": 0.4}},
+        }],
+        "layout": style.layout(view.theme, margin={"l": 60, "r": 50, "t": 66, "b": 16},
+                               uirevision=",".join(dimensions(designs))),
+    }  # fmt: skip
+
+
+def brushed(designs: Designs, view: View, change: dict[str, Any]) -> View:
+    """The view after a range was drawn on an axis; `change` is what Plotly reports: {path: ranges}."""
+    names = dimensions(designs)
+    for path, ranges in change.items():
+        if not path.startswith("dimensions[") or "constraintrange" not in path:
+            continue
+        number = path[len("dimensions[") :].split("]")[0]
+        if not number.isdigit() or int(number) >= len(names):
+            continue
+        column = designs.columns[names[int(number)]]
+        while ranges and isinstance(ranges[0], list) and ranges and len(ranges) == 1:
+            ranges = ranges[0]
+        if column.numeric:
+            ends = np.asarray(ranges, float).ravel() if ranges else None
+            view = view.limit(column.name, *((None, None) if ends is None else
+                                             (ends.min() / column.factor, ends.max() / column.factor)))  # fmt: skip
+            continue
+        levels = sorted(designs.table[column.name].map(plain).unique())
+        spans = np.asarray(ranges, float).reshape(-1, 2) if ranges else np.empty((0, 2))
+        chosen = tuple(level for n, level in enumerate(levels) if any(a <= n <= b for a, b in spans))
+        only = {name: values for name, values in view.only.items() if name != column.name}
+        view = View(**{**vars(view), "only": {**only, **({column.name: chosen} if chosen else {})}})
+    return view

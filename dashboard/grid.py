@@ -1,0 +1,92 @@
+"""Rows of the table, as the browser asks for them: sorted, filtered, a block at a time."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard.columns import Column, plain, significant
+from dashboard.controls import table_columns
+from dashboard.designs import Designs, Mask
+from dashboard.view import View
+
+MOST_ROWS = 500  # in one answer
+
+
+def answer(designs: Designs, view: View, request: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a `getRowsRequest` of dash-ag-grid: rows of one block and the number of all rows."""
+    rows = ordered(designs, view, request)
+    start = max(0, int(request.get("startRow") or 0))
+    end = min(int(request.get("endRow") or 100), start + MOST_ROWS)
+    columns = table_columns(designs)
+    return {"rowData": [_row(designs, view, columns, row) for row in rows[start:end]], "rowCount": len(rows)}
+
+
+def ordered(designs: Designs, view: View, request: dict[str, Any]) -> NDArray[np.int64]:
+    """The rows of the table in its order: the view's designs, the headings' filters, the headings' sorting.
+
+    Without sorting the front comes first, then feasible designs, then by trial.
+    """
+    mask = designs.kept(view) & (designs.front if view.front_only else True)
+    for name, rule in (request.get("filterModel") or {}).items():
+        if name in designs.columns or name == "trial":
+            mask = mask & passes(designs, name, rule)
+    rows = np.flatnonzero(mask)
+    keys: list[NDArray[Any]] = [designs.trials[rows], ~designs.feasible[rows], ~designs.front[rows]]
+    for item in reversed(request.get("sortModel") or []):
+        name = item.get("colId")
+        if name == "trial" or name in designs.columns:
+            values = designs.table[name].to_numpy()[rows]
+            if name in designs.columns and not designs.columns[name].numeric:
+                values = np.unique([plain(value) for value in values], return_inverse=True)[1]
+            key = np.asarray(values, float)
+            keys.append(-key if item.get("sort") == "desc" else key)
+    return rows[np.lexsort(keys)]
+
+
+def passes(designs: Designs, name: str, rule: dict[str, Any]) -> Mask:
+    """Which rows (designs,) a heading's filter lets through."""
+    if rule.get("operator") and rule.get("conditions"):
+        masks = [passes(designs, name, part) for part in rule["conditions"]]
+        return np.all(masks, axis=0) if rule["operator"] == "AND" else np.any(masks, axis=0)
+    column = designs.columns.get(name)
+    if column is not None and not column.numeric:
+        wanted = str(rule.get("filter", "")).lower()
+        texts = np.char.lower(designs.table[name].map(plain).to_numpy(str))
+        found = np.char.find(texts, wanted) >= 0
+        exact = texts == wanted
+        kinds = {"equals": exact, "notEqual": ~exact, "notContains": ~found,
+                 "startsWith": np.char.startswith(texts, wanted), "endsWith": np.char.endswith(texts, wanted)}  # fmt: skip
+        return kinds.get(rule.get("type", ""), found)
+    values = designs.table[name].to_numpy(float) * (column.factor if column else 1.0)
+    first, last = (_bound(rule.get(key)) for key in ("filter", "filterTo"))
+    close = np.isclose(values, first, rtol=5e-4)
+    kinds = {
+        "lessThan": values < first, "lessThanOrEqual": values <= first, "greaterThan": values > first,
+        "greaterThanOrEqual": values >= first, "equals": close, "notEqual": ~close,
+        "inRange": (values >= first) & (values <= last), "blank": np.isnan(values), "notBlank": ~np.isnan(values),
+    }  # fmt: skip
+    return kinds.get(rule.get("type", ""), np.ones(len(values), bool))
+
+
+def _bound(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else float("nan")
+
+
+def _row(designs: Designs, view: View, columns: list[Column], row: int) -> dict[str, Any]:
+    trial = int(designs.trials[row])
+    note = "knee" if trial == designs.knee else "front" if designs.front[row] else ""
+    cells: dict[str, Any] = {
+        "id": str(trial), "trial": trial, "note": note if designs.feasible[row] else "infeasible",
+        "pick": "☑ " + "ABCD"[view.picks.index(trial)] if trial in view.picks else "☐",
+    }  # fmt: skip
+    for column in columns:
+        value = designs.table[column.name].iloc[row]
+        cells[column.name] = significant(float(value) * column.factor) if column.numeric else plain(value)
+    return cells
+
+
+def csv(designs: Designs, view: View) -> str:
+    """All columns of the designs within the view's limits, in SI, names as in the study."""
+    mask = designs.kept(view) & (designs.front if view.front_only else True)
+    return designs.table[mask].to_csv(index=False)

@@ -1,0 +1,197 @@
+"""The page's frame: what stands where. Built once per visit from (designs, view); callbacks fill it."""
+
+from typing import Any
+
+import dash_ag_grid
+from dash import dcc, html
+
+from dashboard import controls
+from dashboard.designs import Designs
+from dashboard.view import View
+
+# Plotly 7 offers to upload figures to its makers' server; nothing may leave the machine.
+GRAPH_CONFIG: dict[str, Any] = {
+    "displaylogo": False,
+    "plotlyServerURL": "",
+    "showSendToCloud": False,
+    "modeBarButtonsToRemove": ["sendChartToCloud", "sendDataToCloud", "toImage"],
+    "responsive": True,
+}
+POLL_MS = 2_000
+PAGE_NAMES = {"trade-off": "Trade-off", "flip": "Where the answer flips", "insight": "Insight"}
+
+
+def shell() -> list[Any]:
+    """What is there before the study is read: the address, and a place for the page."""
+    return [
+        dcc.Location(id="address", refresh=False),
+        dcc.Store(id="start"),
+        html.Div(id="page", children=html.P("Reading the study ...", className="notice")),
+    ]
+
+
+def page(designs: Designs, view: View) -> list[Any]:
+    """The whole page."""
+    return [
+        # everything the page shows, as a query string; and the parts of it that single callbacks wait for
+        dcc.Store(id="view", data=view.query()),
+        *(dcc.Store(id={"type": "part", "of": part}) for part in PARTS),
+        *(dcc.Store(id=name) for name in ("version", "click", "brush", "link")),
+        dcc.Interval(id="clock", interval=POLL_MS),
+        dcc.Download(id="download"),
+        html.A("Skip to the trade-off", href="#front-card", className="skip"),
+        _header(designs, view),
+        html.P(id="verdict", role="status", className="verdict"),
+        html.P(id="changed", role="status", className="changed"),
+        html.Main(
+            [
+                html.Div([controls.limits(designs, view), controls.what_if(designs, view)], className="left"),
+                html.Div(
+                    [_trade_off(designs, view), _flip(designs, view), _insight()], className="middle"
+                ),
+                html.Div([_details(), _comparison()], className="right"),
+            ],
+            className="columns",
+        ),
+    ]
+
+
+# Which fields of the view each drawing depends on: a callback runs only when one of its own fields changes.
+_WHICH = ("limits", "only", "lasso", "x", "y")
+_IF = ("theme", "scenario", "change")
+PARTS: dict[str, tuple[str, ...]] = {
+    "front": ("page", "z", "log", "colour", "front_only", "trial", "picks", *_WHICH, *_IF),
+    "parallel": ("page", "limits", "only", *_IF),
+    "verdict": (*_WHICH, "scenario", "change"),
+    "table": ("page", "front_only", *_WHICH, "scenario", "change"),
+    "details": ("trial", *_IF),
+    "comparison": ("picks", *_IF),
+    "flip": ("page", "flip_x", "flip_y", "flip_of", *_IF),
+    "insight": ("page", *_IF),
+    "saved": ("saved",),
+}
+
+
+def problem(message: str) -> list[Any]:
+    """The page of a study that cannot be shown."""
+    return [
+        html.Header(html.H1("codesign")),
+        html.Main(
+            [
+                html.H2("This study cannot be shown"),
+                html.P(message, className="notice", role="alert"),
+                html.P("Mend it, then reload this page. `codesign status` on the command line says more."),
+            ],
+            className="problem",
+        ),
+    ]
+
+
+def _header(designs: Designs, view: View) -> html.Header:
+    return html.Header([
+        html.H1(["codesign ", html.Span(designs.study, className="study")]),
+        html.P(id="counts", className="counts", role="status"),
+        dcc.RadioItems(
+            id="page-choice", className="tabs", value=view.page, inline=True,
+            options=[{"value": name, "label": text} for name, text in PAGE_NAMES.items()],
+        ),
+        html.Div(
+            [
+                html.Button("Copy link", id="copy-link", title="Copy the address of this very picture"),
+                html.Button("Dark" if view.theme != "dark" else "Light", id="theme-button",
+                            title="Change between the light and the dark theme"),
+                html.Button("Reset", id="reset", title="Lift all limits, picks and what-ifs"),
+            ],
+            className="buttons",
+        ),
+    ])  # fmt: skip
+
+
+def graph(name: str, label: str, height: str, **more: Any) -> html.Div:
+    """A figure with its height and what a screen reader calls it."""
+    return html.Div(
+        dcc.Graph(id=name, config=GRAPH_CONFIG, responsive=True, style={"height": height}, **more),
+        role="group", **{"aria-label": label},
+    )  # fmt: skip
+
+
+def card(title: str, note: Any, children: list[Any], name: str) -> html.Section:
+    """A titled part of the page with a line on how to read it."""
+    return html.Section(
+        [html.H2(title), html.P(note, className="note"), *children], className="card", id=name
+    )
+
+
+def _trade_off(designs: Designs, view: View) -> html.Div:
+    return html.Div(
+        [
+            card(
+                "Trade-off",
+                "Each point is a design: one model on one system. Strong points are on the Pareto front of all "
+                "objectives, faint ones are beaten, grey crosses break a limit of the space. Click a point for "
+                "the reasons; drag a box or a lasso to keep what is inside.",
+                [controls.axes(designs, view), graph("front", "Scatter of all designs", "max(380px, 46vh)"),
+                 controls.take_home()],
+                "front-card",
+            ),
+            card(
+                "All axes",
+                "The front, a line per design; objectives are turned so that down is better. Drag along an axis "
+                "to limit it, click the axis to lift the limit.",
+                [graph("parallel", "Parallel coordinates of the Pareto front", "280px")],
+                "parallel-card",
+            ),
+            card(
+                "Designs",
+                "Click a row for its reasons, ☐ to compare it; sort and filter in the headings.",
+                [
+                    dash_ag_grid.AgGrid(
+                        id="table", rowModelType="infinite", className="ag-theme-quartz grid",
+                        columnDefs=controls.column_definitions(designs), getRowId="params.data.id",
+                        defaultColDef={"sortable": True, "resizable": True, "minWidth": 84, "flex": 1,
+                                       "wrapHeaderText": True, "autoHeaderHeight": True},
+                        dashGridOptions={
+                            "cacheBlockSize": 100, "maxBlocksInCache": 10, "rowHeight": 28,
+                            "suppressFieldDotNotation": True, "theme": "legacy",
+                        },
+                        style={"height": "360px"},
+                    ),
+                    html.Div(
+                        [html.Button("Save table as CSV", id="csv", title="The designs within the limits")],
+                        className="buttons",
+                    ),
+                ],
+                "table-card",
+            ),
+        ],
+        id="trade-off-page",
+    )  # fmt: skip
+
+
+def _flip(designs: Designs, view: View) -> html.Div:
+    return html.Div(
+        card(
+            "Where the answer flips",
+            "For every combination of two quantities the trained models are re-costed and the cheapest design "
+            "within your limits is chosen; colours show which choice wins there.",
+            [controls.flip_axes(designs, view), dcc.Loading(graph("flip", "Phase diagram", "max(420px, 56vh)"), type="dot"),
+             html.P(id="flip-words", className="reading", role="status")],
+            "flip-card",
+        ),
+        id="flip-page", hidden=True,
+    )  # fmt: skip
+
+
+def _insight() -> html.Div:
+    return html.Div(dcc.Loading(html.Div(id="insight-cards", className="insights"), type="dot"),
+                    id="insight-page", hidden=True)  # fmt: skip
+
+
+def _details() -> html.Section:
+    return html.Section(html.Div(id="details"), className="card", id="details-card")
+
+
+def _comparison() -> html.Section:
+    return html.Section(
+        [html.H2("Compare"), html.Div(id="comparison")], className="card", id="comparison-card"
+    )

@@ -1,0 +1,212 @@
+"""Sentences about designs: the verdict on top of the page, comparisons, what a what-if changed. Pure."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard.columns import Column, plain, significant
+from dashboard.designs import Designs
+from dashboard.view import View
+
+# Parameters that name a design in a sentence, the first that are there.
+_NAMING = ("serving.tables.tier", "serving.tier", "system.accelerator", "system.accelerators", "model.engram_share")
+
+
+def verdict(designs: Designs, view: View) -> str:
+    """What to take within the limits, what it costs against the best in quality, and how many designs are left."""
+    if not len(designs):
+        return "No trial has finished yet. Designs appear here as the search finds them."
+    if not designs.feasible.any():
+        return infeasible(designs)
+    left = designs.kept(view) & designs.feasible
+    if not left.any():
+        return f"No feasible design is within your limits; {tightest(designs, view)}."
+    front = left & designs.front
+    trial = compromise(designs, front if front.any() else left)
+    row = designs.row(trial)
+    assert row is not None
+    role = "knee of the front" if trial == designs.knee else "best compromise left"
+    figures = ", ".join(designs.columns[name].label + " " + designs.columns[name].text(designs.table[name].iloc[row])
+                        for name in designs.objectives)  # fmt: skip
+    first = f"Take #{trial} ({role}; {naming(designs, row)}): {figures}."
+    best = quality_best(designs, np.flatnonzero(front if front.any() else left))
+    second = "" if best is None or best == trial else " " + against(designs, trial, best)
+    within = " within your limits" if view.limits or view.only or view.lasso else ""
+    return (
+        f"{first}{second} {int(front.sum())} of {int(designs.front.sum())} designs of the front{within}, "
+        f"{int(left.sum()):,} of {int(designs.feasible.sum()):,} feasible."
+    )
+
+
+def compromise(designs: Designs, mask: NDArray[np.bool_]) -> int:
+    """The study's knee where the mask keeps it, else the design whose worst normalised objective is least."""
+    knee = designs.row(designs.knee)
+    if knee is not None and mask[knee]:
+        return int(designs.trials[knee])
+    rows = np.flatnonzero(mask)
+    costs = np.column_stack([designs.cost(name)[rows] for name in designs.objectives])
+    low, high = np.nanmin(costs, axis=0), np.nanmax(costs, axis=0)
+    scaled = (costs - low) / np.where(high > low, high - low, 1.0)
+    return int(designs.trials[rows[np.argmin(np.nan_to_num(scaled, nan=np.inf).max(axis=1))]])
+
+
+def quality_best(designs: Designs, rows: NDArray[np.int64]) -> int | None:
+    """The trial with the best first objective of the study, among some rows."""
+    if not designs.objectives or not len(rows):
+        return None
+    costs = designs.cost(designs.objectives[0])[rows]
+    return int(designs.trials[rows[np.nanargmin(costs)]]) if np.isfinite(costs).any() else None
+
+
+def naming(designs: Designs, row: int) -> str:
+    """What a design is, in a few words."""
+    words = []
+    for name in _NAMING:
+        if name in designs.columns:
+            value = designs.table[name].iloc[row]
+            label = {"serving.tables.tier": "tables in", "serving.tier": "tables in", "system.accelerator": "on"}
+            shown = plain(value).upper() if "tier" in name else designs.columns[name].text(value)
+            words.append(f"{label.get(name, designs.columns[name].label)} {shown}")
+    return ", ".join(words) or "no varied parameter"
+
+
+def against(designs: Designs, trial: int, other: int) -> str:
+    """`Against #173 it is 38 % cheaper ...`: the differences of one design to another."""
+    parts = differences(designs, other, trial)
+    return f"Against #{other} (best {designs.columns[designs.objectives[0]].label}): " + "; ".join(parts) + "."
+
+
+def differences(designs: Designs, first: int, second: int) -> list[str]:
+    """How the second design differs from the first, objective by objective, in words."""
+    a, b = designs.row(first), designs.row(second)
+    if a is None or b is None:
+        return []
+    return [text for name in designs.objectives if (text := difference(designs, name, a, b))]
+
+
+def difference(designs: Designs, name: str, a: int, b: int) -> str:
+    """One figure of row b against row a: `18 % lower TPOT`, or `0.004 bits/byte worse ..., within the noise`."""
+    column = designs.columns[name]
+    one, two = (float(designs.table[name].iloc[row]) for row in (a, b))
+    if not np.isfinite([one, two]).all():
+        return ""
+    gap = two - one
+    if name in designs.doubts:
+        errors = designs.table[designs.doubts[name]].to_numpy(float)[[a, b]]
+        doubt = float(np.sqrt(np.nansum(errors**2)))
+        noise = ", within the noise" if abs(gap) <= 2 * doubt else ""
+        if not gap:
+            return f"equal {column.label}"
+        amount = significant(abs(gap) * column.factor, 2)
+        return f"{amount} {column.unit} {_better(column, gap)}{noise}"
+    if one == 0 or abs(gap) < 5e-4 * abs(one):
+        return f"equal {column.label}"
+    ratio = two / one
+    amount = f"{significant(ratio)} times the" if ratio >= 2 else f"{abs(gap / one):.0%} {'higher' if gap > 0 else 'lower'}"
+    return f"{amount} {column.label}"
+
+
+def _better(column: Column, gap: float) -> str:
+    return "better" if gap * column.sign < 0 else "worse"
+
+
+def infeasible(designs: Designs) -> str:
+    """Why nothing is feasible: the constraints that most designs break, and by how much."""
+    counts: list[tuple[int, str]] = []
+    for column in designs.named("violation"):
+        amounts = designs.table[column.name].to_numpy(float)
+        broken = amounts > 0
+        if broken.any():
+            worst = np.nanmin(amounts[broken]) * column.factor
+            label = column.name.removeprefix("violation.")
+            counts.append((int(broken.sum()), f"{int(broken.sum())} break {label} (nearest by {significant(worst)} {column.unit})"))
+    counts.sort(reverse=True)
+    reasons = ", ".join(text.replace(" )", ")") for _, text in counts[:3]) or "no reason was recorded"
+    return f"No design of {len(designs):,} is feasible: {reasons}."
+
+
+def tightest(designs: Designs, view: View) -> str:
+    """Which single limit, lifted, would let designs back in."""
+    gains: Counter[str] = Counter()
+    for name in [*view.limits, *view.only]:
+        loose = View(**{
+            **vars(view),
+            "limits": {key: value for key, value in view.limits.items() if key != name},
+            "only": {key: value for key, value in view.only.items() if key != name},
+        })
+        if name in designs.columns:
+            gains[name] = int((designs.kept(loose) & designs.feasible).sum())
+    if not gains or not max(gains.values()):
+        return "lift more than one of them, or press Reset"
+    name, count = gains.most_common(1)[0]
+    return f"without the limit on {designs.columns[name].label} there would be {count:,}"
+
+
+def binding(document: dict[str, Any]) -> str:
+    """What holds a design back: the largest share of its decode step and the fullest tier."""
+    steps = document.get("breakdown") or []
+    times: Counter[str] = Counter()
+    for step in steps:
+        times[str(step.get("bound"))] += float(step.get("time_s") or 0.0)
+    if not times:
+        return ""
+    bound, seconds = times.most_common(1)[0]
+    text = f"{seconds / sum(times.values()):.0%} of the step is {bound}-bound"
+    stall = float((document.get("lookup") or {}).get("stall_s") or 0.0)
+    step_s = float((document.get("latency") or {}).get("decode_step_s") or 0.0)
+    if stall > 0 and step_s > 0:
+        return f"{text}; table reads stall it for {significant(stall * 1e3)} ms ({stall / step_s:.0%})"
+    return f"{text}; table reads are hidden" if document.get("tables") else text
+
+
+def changed(before: Designs, after: Designs) -> str:
+    """What a what-if did: the knee that moved, and how the front's tiers or accelerators shifted."""
+    gone = int((before.front & ~after.front).sum())
+    came = int((after.front & ~before.front).sum())
+    sentence = f"{came} designs join the front and {gone} leave it" if came or gone else "the front keeps its designs"
+    shifts = []
+    for name in _NAMING[:3]:
+        if name in after.columns:
+            texts = after.table[name].map(plain).to_numpy(str)
+            for value in np.unique(texts):
+                then, now = int((before.front & (texts == value)).sum()), int((after.front & (texts == value)).sum())
+                if then != now:
+                    shifts.append(f"{after.columns[name].label} {value}: {then} → {now}")
+    moved = ""
+    if after.knee is not None and after.knee != before.knee:
+        row = after.row(after.knee)
+        assert row is not None
+        moved = f"; the knee moves from #{before.knee} to #{after.knee} ({naming(after, row)})"
+    return f"With this change {sentence}{moved}" + (f"; {', '.join(shifts[:4])}" if shifts else "") + "."
+
+
+def counts(designs: Designs) -> str:
+    """`1,204 designs · 931 feasible · 44 on the front · search running`."""
+    parts = [f"{len(designs):,} designs", f"{int(designs.feasible.sum()):,} feasible",
+             f"{int(designs.front.sum()):,} on the front"]  # fmt: skip
+    if designs.running:
+        parts.append(f"search running ({designs.running} in flight)")
+    return " · ".join(parts)
+
+
+def left(designs: Designs, view: View) -> str:
+    """How many designs the limits leave."""
+    mask = designs.kept(view) & designs.feasible
+    return f"{int(mask.sum()):,} of {int(designs.feasible.sum()):,} feasible designs left, {int((mask & designs.front).sum())} on the front."
+
+
+def limit(designs: Designs, view: View, name: str) -> str:
+    """What a limit keeps: `at most 14.2 ms`, or the whole range."""
+    column = designs.columns.get(name)
+    if column is None:
+        return ""
+    low, high = view.limits.get(name, (None, None))
+    if low is None and high is None:
+        return "any"
+    if low is None:
+        return f"at most {column.text(high)}"
+    if high is None:
+        return f"at least {column.text(low)}"
+    return f"{significant(low * column.factor)} to {column.text(high)}"
