@@ -97,6 +97,8 @@ MIXTURE_OF_EXPERTS = {
     "expert_width": _integer(1, 1e7),
     "leading_dense_layers": _integer(0, 4096),
     "shared_expert_width": _integer(0, 1e7),
+    "layer_step": _integer(1, 4096),
+    "layer_step": _integer(1, 4096),
 }
 
 ENGRAM = {
@@ -120,6 +122,7 @@ HOST = {
     "dram_bytes": _gib("dram_gib"),
     "cxl_bytes": _gib("cxl_gib"),
     "ssd_bytes": _gib("ssd_gib"),
+    "remote_bytes": _gib("remote_gib"),
     "ssd_drives": _integer(0, 1e4),
     "cpu": _TEXT,
     "dram_tier": _TEXT,
@@ -143,7 +146,7 @@ SERVING = {
     "phase": Rule("text", choices=("prefill", "decode"), null=""),
     "input_tokens": _integer(0, 1e9),
     "output_tokens": _integer(1, 1e9),
-    "concurrency": _integer(1, 1e7),
+    "concurrency": _integer(0, 1e7),  # 0: as many as the KV cache holds
     "prefill_chunk": _integer(1, 1e9),
     "kv_budget": _integer(0, 1e9),
     "utilisation": Rule("number", 0, 1, above=0, null=None),

@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cost_models import designfields as fields
 from cost_models.design import (
@@ -31,6 +31,9 @@ from cost_models.design import (
 from cost_models.designfields import Rule
 from cost_models.errors import InputError
 from cost_models.yamlfile import Document, Path_, read
+
+if TYPE_CHECKING:
+    from cost_models.catalogue import Catalogue
 
 Rules = dict[str, Rule]
 
@@ -50,6 +53,23 @@ class DesignFile:
     quality: dict[str, Any] | None = None
     scenario: str | None = None
     overrides: dict[str, float | str] = field(default_factory=dict)
+    document: Document = field(default=Document(None, ""), compare=False, repr=False)
+
+    def check_names(self, catalogue: "Catalogue") -> None:
+        """Raise InputError, with the line, for a part that the catalogue does not have."""
+        host = self.design.system.host
+        for section, name, path in (
+            ("accelerator", self.design.system.accelerator, ("system", "accelerator")),
+            ("accelerator", host.cpu, ("system", "host", "cpu")),
+            ("memory", host.dram_tier, ("system", "host", "dram_tier")),
+            ("memory", host.cxl_tier, ("system", "host", "cxl_tier")),
+            ("memory", host.ssd_tier, ("system", "host", "ssd_tier")),
+            ("memory", host.remote_tier, ("system", "host", "remote_tier")),
+        ):
+            try:
+                catalogue.entry(section, str(name))
+            except InputError as error:
+                raise InputError(f"{self.document.where(*path)}: {'.'.join(path)}: {error}") from None
 
 
 def read_design(path: str | Path) -> Design:
@@ -85,7 +105,7 @@ def read_design_file(path: str | Path) -> DesignFile:
         quality = {
             name: _value(document, ("quality", name), fields.QUALITY[name], given.get(name)) for name in names
         }
-    return DesignFile(design, quality, scenario, dict(overrides))
+    return DesignFile(design, quality, scenario, dict(overrides), document)
 
 
 def _model(document: Document, folder: Path) -> Model:
@@ -158,7 +178,7 @@ def _check(document: Document, model: Model) -> None:
             f"must be <= layers ({model.layers}), got {moe.leading_dense_layers}",
         )
     must(
-        model.dense_width > 0 or (moe is not None and moe.leading_dense_layers == 0),
+        model.dense_width > 0 or (moe is not None and moe.leading_dense_layers == 0 and moe.layer_step == 1),
         "dense_width",
         "must be above 0 where a layer is dense, got 0",
     )

@@ -1,0 +1,110 @@
+"""placement.yaml: what lies in which tier, byte for byte.
+
+The groups of one accelerator add up to its memory; the tables of one copy lie one behind the other, each at
+its offset, so that a loader can map them without asking anything else.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from cost_models import tables
+from cost_models.design import Design
+from cost_models.memory import Memory, weight_bytes
+from cost_models.parts import Parts
+
+
+def placement(design: Design, memory: Memory, parts: Parts) -> dict[str, Any]:
+    """Every tensor group with its tier, bytes, copies and page layout, as plain data."""
+    serving, system = design.serving, design.system
+    per_replica = serving.tensor_parallel * serving.data_parallel * serving.pipeline_parallel
+    return {
+        "accelerator": str(system.accelerator),
+        "accelerators": int(system.accelerators),
+        "nodes": int(system.nodes),
+        "replicas": _number(system.accelerators / per_replica),
+        "per_accelerator": {
+            name: _number(getattr(memory, f"{name}_bytes"))
+            for name in ("capacity", "weights", "tables", "cache", "activations", "reserve")
+        }
+        | {"kv_cache": _number(memory.kv_bytes_available)},
+        "per_node": {tier: _number(value) for tier, value in memory.host_tables.items()},
+        "weights": _weights(design),
+        "tables": _tables(design, memory, parts),
+    }
+
+
+def _weights(design: Design) -> list[dict[str, Any]]:
+    """Weights without tables: bytes of one whole copy, over how many accelerators it is split, and copies."""
+    w, serving, system = weight_bytes(design.model), design.serving, design.system
+    t, d, p = serving.tensor_parallel, serving.data_parallel, serving.pipeline_parallel
+    kv_heads = design.model.attention.kv_heads
+    n = system.accelerators
+    groups = (
+        ("routed experts", w.experts, t * d * p, n / (t * d * p)),
+        ("attention and feed-forward, split by heads and widths", w.split, t * p, n / (t * p)),
+        ("key and value projections", w.keys, np.minimum(t, kv_heads) * p, n / (np.minimum(t, kv_heads) * p)),
+        ("router, norms, latent projections, gates", w.whole, p, n / p),
+        ("token embedding, on the first pipeline stage", w.embedding, t, n / (t * p)),
+        ("output head, on the last pipeline stage", w.head, t, n / (t * p)),
+    )
+    return [
+        {
+            "group": name,
+            "tier": "hbm",
+            "bytes": _number(size),
+            "split_over": int(split),
+            "copies": _number(copies),
+        }
+        for name, size, split, copies in groups
+        if size
+    ]
+
+
+def _tables(design: Design, memory: Memory, parts: Parts) -> dict[str, Any] | None:
+    model, where = design.model, design.serving.tables
+    if model.engram is None:
+        return None
+    row_bytes, tier = tables.row_bytes(model), str(where.tier)
+    page = float(np.asarray(parts.tiers[tier].page_bytes)) if tier in parts.tiers else None
+    rows = tables.rows(model)
+    ends = np.cumsum(rows.reshape(-1)) * row_bytes
+    starts = (ends - rows.reshape(-1) * row_bytes).reshape(rows.shape)
+    layers = model.engram.layer_ids if not model.engram.input_only else ("input",)
+    share = design.serving.tensor_parallel * design.serving.pipeline_parallel
+    ranks = design.system.accelerators / share
+    return {
+        "tier": tier,
+        "prefetch": bool(where.prefetch),
+        "cache": {"tier": str(where.cache_tier), "bytes": _number(where.cache_bytes)}
+        if where.cache_tier
+        else None,
+        "sharing": str(where.sharing),
+        "copies": _number(ranks if tier == "hbm" else memory.copies_per_node * design.system.nodes),
+        "bytes_of_one_copy": _number(tables.table_bytes(model)),
+        "row": {"bytes": _number(row_bytes), "values": model.engram.head_dim, "dtype": model.dtype("tables")},
+        "page": {
+            "bytes": _number(page),
+            "rows": max(1, int(page // row_bytes)) if page else None,
+            "layout": model.engram.hash_layout,
+        },
+        "table": [
+            {
+                "layer": layers[layer],
+                "order": order + 2,
+                "head": head,
+                "rows": int(rows[layer, order, head]),
+                "offset_bytes": _number(starts[layer, order, head]),
+                "bytes": _number(rows[layer, order, head] * row_bytes),
+            }
+            for layer, order, head in np.ndindex(rows.shape)
+        ],
+    }
+
+
+def _number(value: Any) -> int | float | None:
+    """A plain number, whole where it is whole."""
+    if value is None:
+        return None
+    number = float(np.asarray(value).reshape(-1)[0])
+    return int(number) if number.is_integer() else number
