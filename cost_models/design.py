@@ -5,11 +5,12 @@ shape (designs,): the same formulas score one design and a million. A model is a
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-Number = float | int | NDArray[np.float64] | NDArray[np.int64]
+Number = float | int | NDArray[np.floating[Any]] | NDArray[np.integer[Any]]
 Name = str | NDArray[np.str_]
 Flag = bool | NDArray[np.bool_]
 
@@ -59,6 +60,9 @@ class MixtureOfExperts:
     expert_width: int
     leading_dense_layers: int = 0
     shared_expert_width: int = 0  # 0: as a routed expert
+    layer_step: int = (
+        1  # after the leading dense layers every layer_step-th layer has experts, the others are dense
+    )
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@
 from dataclasses import dataclass, field
 
 from cost_models.design import Flag, Name, Number
-from cost_models.engine import Engine, shipped
+from cost_models.engine import Engine
 
 
 @dataclass(frozen=True)
@@ -80,5 +80,5 @@ class Parts:
     accelerator: Accelerator
     tiers: dict[str, Tier]  # keys: TIERS ("hbm" is the accelerators' own memory)
     node: Node
+    engine: Engine
     sources: tuple[str, ...] = field(default=())
-    engine: Engine = field(default_factory=shipped)

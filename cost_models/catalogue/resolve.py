@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from cost_models.catalogue.figures import Figure, Tree, read
 from cost_models.catalogue.filling import si
 from cost_models.catalogue.names import distinct
 from cost_models.design import Name, Number, System
+from cost_models.engine import Engine
 from cost_models.errors import InputError
 from cost_models.parts import Accelerator, Node, Parts, Tier
 
@@ -47,6 +49,7 @@ class Catalogue:
         scenarios: Any = root["scenario"]
         chosen = {**root, "scenario": {**scenarios, "now": scenarios[self.scenario]}}
         self.root = overrides.apply(chosen, settings)
+        self._engine = Engine(**{f.name: self.value("serving", f.name) for f in fields(Engine)})
         self._rows: dict[str, filling.Row] = {}
         self._tiers: dict[tuple[str, str], dict[str, float]] = {}
         self._files: dict[str, Tree] = {}
@@ -119,6 +122,11 @@ class Catalogue:
             raise InputError(f"the catalogue has no figure {'.'.join(path)}")
         return node
 
+    def price_date(self) -> str:
+        """The month that the memory prices of the scenario stand for."""
+        date = _branch(_branch(self.root, "scenario"), "now").get("date")
+        return date if isinstance(date, str) else ""
+
     def row(self, name: str) -> filling.Row:
         """The numbers of one accelerator, with the fields that a rule had to fill."""
         row = self._rows.get(name)
@@ -183,6 +191,7 @@ class Catalogue:
                 "remote": tier("remote", h.remote_tier, h.remote_bytes, channels, per_node, n, 0),
             },
             node=self._node(a, c, per_node, sockets),
+            engine=self._engine,
             sources=(
                 *(f"accelerator.{name}" for name in names),
                 *(f"accelerator.{name}" for name in cpus),
@@ -206,13 +215,14 @@ class Catalogue:
         drives: Number,
     ) -> Tier:
         names, index = distinct(name)
-        rows = [self._tier_row(slot, one) for one in names]
+        rows = [self.tier_row(slot, one) for one in names]
         row: dict[str, Any] = rows[0] if index is None else tiers.stack_rows(rows, tiers.COLUMNS, index)
         return tiers.tier(
             name if index is not None else names[0], row, capacity, channels, per_node, nodes, drives
         )
 
-    def _tier_row(self, slot: str, name: str) -> dict[str, float]:
+    def tier_row(self, slot: str, name: str) -> dict[str, float]:
+        """The SI numbers of one tier entry (tiers.COLUMNS); InputError where it does not fit the place."""
         row = self._tiers.get((slot, name))
         if row is None:
             row = tiers.tier_row(name, self.entry("memory", name), self.root, slot)

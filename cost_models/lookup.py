@@ -1,0 +1,229 @@
+"""How long the reads of Engram rows take, how much of that the model's own work hides, and what is left.
+
+Per step of T tokens on one data-parallel rank, with K heads, rows of r bytes, u(n) the fraction of reads of
+order n that remain after removing duplicates, and m(n) the fraction that misses the cache:
+    reads   = T K (sum over n of u(n)) per table set; the tensor rank with the highest orders has the most
+    time    = launch + max(latency, reads / rate, bytes in whole pages / bandwidth), by tier
+    stall   = max(0, time - window) + host cost; without prefetch all of the time
+The window of a table set is the time from the start of the step to its layer. Forms: facts of deployers
+(vllm #57893, Rapid-MLX #3338, Mooncake #4065); the rows are known from the token ids (arXiv 2601.07372).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cost_models import tables, traffic
+from cost_models.design import TIERS, Design, Model, Number
+from cost_models.memory import Memory
+from cost_models.parts import Parts
+
+_LINK_LINE = 128.0  # bytes of one read request over a host link (EMOGI, arXiv 2006.06890)
+_POINTS_PER_OCTAVE = 4  # of the stored unique-fraction curve
+_OCTAVES = 24  # up to 16 M tokens in one step
+
+
+@dataclass(frozen=True)
+class Reads:
+    """The reads of one phase. Times are per step (a decode step, or a whole prompt), else per token.
+
+    unique_fraction: reads that remain after removing duplicates within a step; hit_rate: of those, what the
+    cache serves. rank_balance: reads of the busiest tensor-parallel rank over the mean.
+    tier_reads, tier_bytes: physical reads per token, by tier, whole pages.
+    """
+
+    tokens: Number
+    unique_fraction: Number
+    hit_rate: Number
+    rank_balance: Number
+    time_s: Number
+    window_s: Number
+    stall_s: Number
+    tier_reads: dict[str, Number]
+    tier_bytes: dict[str, Number]
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """Reads per token (before removing duplicates), their bytes, and both phases."""
+
+    reads_per_token: int
+    bytes_per_token: float
+    decode: Reads
+    prefill: Reads
+
+
+@dataclass(frozen=True)
+class Windows:
+    """What hides the reads: time before each table set's layer, and of the whole step, in seconds."""
+
+    before: Sequence[Number]
+    step_s: Number
+    steps: Number = 1  # chunks of a prompt
+
+
+def lookup(design: Design, parts: Parts, memory: Memory, decode: Windows, prefill: Windows) -> Lookup:
+    """Reads of a decode step and of a prompt; everything is 0 for a model without tables."""
+    model, serving = design.model, design.serving
+    d = serving.data_parallel
+    sequences = memory.concurrency / d
+    chunk = np.minimum(serving.input_tokens, serving.prefill_chunk)
+    return Lookup(
+        reads_per_token=tables.reads_per_token(model),
+        bytes_per_token=tables.bytes_per_token(model),
+        decode=_reads(design, parts, sequences, sequences, decode),
+        prefill=_reads(design, parts, chunk, np.ones_like(chunk), prefill),
+    )
+
+
+def _reads(design: Design, parts: Parts, tokens: Number, sequences: Number, windows: Windows) -> Reads:
+    model, placement = design.model, design.serving.tables
+    if model.engram is None:
+        zero = np.zeros(np.shape(tokens))
+        return Reads(tokens, zero, zero, zero + 1, zero, zero, zero, {}, {})
+    engram, system, serving = model.engram, design.system, design.serving
+    sets, heads = tables.sets(engram), engram.heads
+    share = serving.tensor_parallel * serving.pipeline_parallel
+    ranks = system.accelerators / np.maximum(system.nodes, 1) / share  # data-parallel ranks of a node
+
+    unique = _unique(model, str(placement.traffic), tokens, interleaved=sequences is tokens)
+    missed = _missed(design, unique, sequences)
+    total, misses = unique.sum(axis=-1), missed.sum(axis=-1)
+    balance = _busiest(unique, heads, serving.tensor_parallel) * share / np.maximum(heads * total, 1e-300)
+    busy = np.maximum(balance, 1.0) / share
+
+    # one table set, one step, one data-parallel rank; blocked tables are read a block at a time from disks
+    per_set = tokens * heads
+    time = host = np.zeros(np.shape(total))
+    tier_reads: dict[str, Number] = {}
+    tier_bytes: dict[str, Number] = {}
+    for tier in TIERS:
+        home, cache = placement.tier == tier, (placement.cache_tier == tier) & (placement.cache_bytes > 0)
+        if not (np.any(home) or np.any(cache)):
+            continue
+        reads = per_set * (np.where(home, misses, 0.0) + np.where(cache, total - misses, 0.0))
+        reads, read_bytes = _physical(model, tier, reads, parts)
+        spent = _time(design, parts, tier, reads * busy, reads * ranks, read_bytes)
+        used = reads > 0
+        time = np.maximum(time, np.where(used, spent, 0.0))
+        host = np.where(used & (tier in ("ssd", "remote")), parts.engine.host_step, host)
+        tier_reads[tier] = reads * sets / tokens
+        tier_bytes[tier] = reads * sets * read_bytes / tokens
+    all_sets = sets * time
+    late = np.maximum.reduce([(i + 1) * time - before for i, before in enumerate(windows.before)])
+    late = np.maximum(0.0, late + (windows.steps - 1) * np.maximum(0.0, all_sets - windows.step_s))
+    stall = np.where(placement.prefetch, late, windows.steps * all_sets) + windows.steps * host
+    orders = engram.max_order - 1
+    return Reads(
+        tokens=tokens,
+        unique_fraction=total / orders,
+        hit_rate=1 - misses / np.maximum(total, 1e-300),
+        rank_balance=np.maximum(balance, 1.0),
+        time_s=windows.steps * all_sets,
+        window_s=windows.before[0] * np.ones(np.shape(time)),
+        stall_s=stall,
+        tier_reads=tier_reads,
+        tier_bytes=tier_bytes,
+    )
+
+
+def _physical(model: Model, tier: str, reads: Number, parts: Parts) -> tuple[Number, Number]:
+    """Reads and bytes of each as the tier does them: whole pages; a blocked N-gram is one read of a disk."""
+    row, page = tables.row_bytes(model), parts.tiers[tier].page_bytes
+    assert model.engram is not None
+    if tables.slots_per_head(model) and tier in ("ssd", "remote"):
+        return reads / model.engram.heads, np.ceil(model.engram.heads * row / page) * page
+    return reads, np.ceil(row / page) * page
+
+
+def _time(
+    design: Design, parts: Parts, tier: str, rank_reads: Number, node_reads: Number, read_bytes: Number
+) -> Number:
+    """Seconds for the reads of one table set in one step: the busiest rank's, and what its node must serve."""
+    engine, accelerator, memory = parts.engine, parts.accelerator, parts.tiers[tier]
+    row = tables.row_bytes(design.model)
+    if tier == "hbm":
+        bandwidth = memory.bandwidth * design.system.nodes / design.system.accelerators
+        return engine.kernel_launch + memory.latency_s + rank_reads * read_bytes / bandwidth
+    depth = np.where(design.serving.tables.prefetch, engine.io_queue_depth, engine.synchronous_queue_depth)
+    if tier in ("ssd", "remote"):
+        rate = np.minimum(memory.reads_per_s, depth / memory.latency_s)
+        device = np.maximum(node_reads / rate, node_reads * read_bytes / memory.bandwidth)
+        link = rank_reads * row / _link(parts, tier, accelerator.host_link_bandwidth)
+        return np.maximum(memory.latency_s, device) + engine.copy_launch + link
+    device = np.maximum(node_reads / memory.reads_per_s, node_reads * read_bytes / memory.bandwidth)
+    lines = np.ceil(row / _LINK_LINE) * _LINK_LINE
+    over_link = rank_reads * lines / _link(parts, tier, accelerator.zero_copy_bandwidth)
+    waiting = engine.kernel_launch + accelerator.host_read_latency_s + memory.latency_s
+    zero_copy = waiting + np.maximum(device, over_link)
+    gather = np.maximum(device, node_reads / engine.host_gather_rate)
+    copied = rank_reads * row / _link(parts, tier, accelerator.host_link_bandwidth)
+    copy_engine = engine.host_step + engine.copy_launch + memory.latency_s + gather + copied
+    return np.minimum(zero_copy, copy_engine)
+
+
+def _link(parts: Parts, tier: str, bandwidth: Number) -> Number:
+    """The host link's bandwidth; infinite where the rows need not cross it."""
+    one = np.asarray(parts.accelerator.unified_memory) | parts.accelerator.is_cpu
+    return np.where(one | np.asarray(parts.tiers[tier].on_package), np.inf, bandwidth)
+
+
+def _busiest(unique: NDArray[np.float64], heads: int, t: Number) -> Number:
+    """Columns of reads of the busiest tensor rank: the rank that holds the last, highest orders.
+
+    A rank holds orders x heads / t neighbouring columns; a column of order n has u(n) reads per token.
+    """
+    orders = unique.shape[-1]
+    columns = orders * heads / np.asarray(t)
+    load: Number = 0.0
+    for index in range(orders):
+        above = (orders - 1 - index) * heads
+        load = load + np.clip(columns - above, 0.0, heads) * unique[..., index]
+    return load
+
+
+def _missed(design: Design, unique: NDArray[np.float64], sequences: Number) -> NDArray[np.float64]:
+    """Reads per token and column that go past the cache, after removing duplicates: (..., orders)."""
+    model, serving, placement = design.model, design.serving, design.serving.tables
+    bytes_ = np.where(placement.cache_tier == "", 0.0, placement.cache_bytes)
+    if not np.any(bytes_ > 0):
+        return unique
+    share = serving.tensor_parallel * serving.pipeline_parallel
+    held = np.where(placement.cache_tier == "hbm", bytes_ * share, bytes_) / tables.row_bytes(model)
+    profile = traffic.Profile.load(str(placement.traffic))
+    ratio = np.moveaxis(profile.miss_ratio(_columns(model), held, sequences), 0, -1)
+    return np.where((held > 0)[..., None], np.minimum(unique, ratio), unique)
+
+
+@lru_cache(maxsize=256)
+def _columns(model: Model) -> tuple[tuple[int, float, int], ...]:
+    """(order, mean rows of a table, tables of that order)."""
+    assert model.engram is not None
+    rows = tables.rows(model)
+    count = rows.shape[0] * rows.shape[2]
+    return tuple(
+        (order, float(rows[:, i, :].mean()), count) for i, order in enumerate(tables.orders(model.engram))
+    )
+
+
+def _unique(model: Model, name: str, tokens: Number, interleaved: bool) -> NDArray[np.float64]:
+    """Unique fraction by order: (..., orders), read off a stored curve over log2 of the tokens."""
+    curve = _unique_curve(model, name, interleaved)
+    place = np.clip(np.log2(np.maximum(tokens, 1.0)) * _POINTS_PER_OCTAVE, 0, len(curve) - 1.001)
+    low = place.astype(np.int64)
+    weight = (place - low)[..., None]
+    return curve[low] * (1 - weight) + curve[low + 1] * weight
+
+
+@lru_cache(maxsize=256)
+def _unique_curve(model: Model, name: str, interleaved: bool) -> NDArray[Any]:
+    profile = traffic.Profile.load(name)
+    tokens = 2.0 ** (np.arange(_OCTAVES * _POINTS_PER_OCTAVE + 1) / _POINTS_PER_OCTAVE)
+    batch = tokens if interleaved else np.ones_like(tokens)
+    return np.stack(
+        [profile.unique_fraction(o, rows, tokens, batch) for o, rows, _ in _columns(model)], axis=-1
+    )
