@@ -6,7 +6,7 @@ Everything is read from the JSON document, so that the text can say nothing that
 from collections.abc import Sequence
 from typing import Any
 
-from codesign.verbs.columns import count, duration, number, size, table
+from codesign.plaintext import count, duration, number, size, table
 
 Document = dict[str, Any]
 

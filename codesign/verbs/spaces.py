@@ -3,7 +3,7 @@
 import argparse
 
 from codesign.verbs.answer import Answer
-from codesign.verbs.columns import table
+from codesign.plaintext import table
 
 SUMMARY = "list the search spaces that ship with codesign"
 EXAMPLE = "codesign spaces"
