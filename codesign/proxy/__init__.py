@@ -1,0 +1,23 @@
+"""Quality by short trainings of scaled-down models: `measure(model, fidelity)` is the door.
+
+The names are loaded on first use, since torch takes seconds to import.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from codesign.proxy.fidelity import Fidelity
+    from codesign.proxy.measurement import measure
+    from codesign.proxy.quality import Quality
+    from codesign.proxy.store import Store
+
+_HOMES = {"Fidelity": "fidelity", "Quality": "quality", "Store": "store", "measure": "measurement"}
+
+__all__ = ["Fidelity", "Quality", "Store", "measure"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

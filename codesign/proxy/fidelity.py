@@ -1,0 +1,104 @@
+"""Fidelities: how large a proxy is and how long it trains, as YAML recipes to copy.
+
+`demo`, `short`, `long`, `gpu-small` and `gpu-large` ship with codesign; a path names one's own.
+"""
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from cost_models import yamlfile
+from cost_models.errors import InputError
+
+FOLDER = Path(__file__).parent / "fidelities"
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """One recipe. Every field is part of the key of a stored result, except `name`, `about` and `seed_sd`.
+
+    hidden, layers, head_dim, active_experts: the size that `scale.scale` brings a model to; of the experts that
+        a token of the full model uses, at most `active_experts` routed ones are kept.
+    vocab: tokens of the BPE vocabulary.
+    sequence, batch, steps: tokens of a sequence, sequences of a step, steps. The learning rate rises over
+        `warmup` of the steps and then falls linearly to zero, so every run is annealed.
+    learning_rate: of AdamW; tables take `table_learning_rate` times it and no weight decay.
+    validation_sequences: held-out windows, the same for every model.
+    must_learn: nats below the unigram entropy that the loss must reach by half of the steps.
+    device, dtype, expert_kernel: "auto" chooses for the machine.
+    seed_sd: standard deviation of bits per byte over seeds that was measured for this recipe on bundled text.
+    """
+
+    name: str
+    about: str
+    hidden: int
+    layers: int
+    head_dim: int
+    active_experts: int
+    vocab: int
+    sequence: int
+    batch: int
+    steps: int
+    learning_rate: float
+    warmup: float
+    table_learning_rate: float
+    weight_decay: float
+    balance_rate: float
+    validation_sequences: int
+    must_learn: float
+    seed_sd: float
+    device: str = "auto"
+    dtype: str = "auto"
+    expert_kernel: str = "auto"
+    threads: int = 1
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that a run trains on."""
+        return self.sequence * self.batch * self.steps
+
+    def determines(self) -> dict[str, Any]:
+        """What of the recipe changes a result."""
+        return {key: value for key, value in asdict(self).items() if key not in ("name", "about", "seed_sd")}
+
+
+def names() -> list[str]:
+    """The recipes that ship."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def load(fidelity: "str | Path | Fidelity") -> Fidelity:
+    """Read a recipe by name or path. Raises InputError for an unknown name, field or value."""
+    if isinstance(fidelity, Fidelity):
+        return fidelity
+    path = FOLDER / f"{fidelity}.yaml"
+    if not path.exists():
+        path = Path(fidelity)
+        if path.suffix not in (".yaml", ".yml"):
+            raise InputError(f"fidelity must be one of {', '.join(names())} or a YAML file, got {fidelity!r}")
+    document = yamlfile.read(path)
+    data = document.data if isinstance(document.data, dict) else {}
+    data.setdefault("name", path.stem)
+    known = {each.name: each for each in fields(Fidelity)}
+    for key in data:
+        if key not in known:
+            raise document.error((key,), f"is no field of a fidelity; known are {', '.join(known)}")
+    values = {}
+    for key, each in known.items():
+        if key not in data:
+            if each.default is not each.default_factory:  # both are MISSING where a field is required
+                continue
+            raise document.error((), f"must have the field {key}")
+        value = data[key]
+        if each.type is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if not isinstance(value, each.type) or isinstance(value, bool):  # type: ignore[arg-type]
+            raise document.error((key,), f"must be of type {each.type.__name__}, got {value!r}")  # type: ignore[union-attr]
+        if each.type is int and value < 1:
+            raise document.error((key,), f"must be at least 1, got {value}")
+        values[key] = value
+    if values["hidden"] % values["head_dim"]:
+        raise document.error(
+            ("head_dim",), f"must divide hidden, got {values['head_dim']} and {values['hidden']}"
+        )
+    return Fidelity(**values)

@@ -1,0 +1,211 @@
+"""One annealed training of one proxy, and its held-out loss."""
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from codesign.errors import TrainingError
+from codesign.proxy.batches import Batch, Split, Windows
+from codesign.proxy.config import ProxyConfig
+from codesign.proxy.device import Device
+from codesign.proxy.engram import Addresses
+from codesign.proxy.fidelity import Fidelity
+from codesign.proxy.transformer import Transformer, initialise
+from codesign.tokenizer import Tokens
+
+Progress = Callable[[int, int, float], None]  # step, steps, training loss in nats per token
+
+_LEARNT_NOTHING_AT = 0.15  # of the steps: by then the loss must be below the unigram entropy
+_BEHIND_AT = 0.5
+_CURVE_POINTS = 50
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a training left: losses, times, and the model.
+
+    curve: (step, smoothed training loss in nats per token). block_nats, block_bytes: (windows,) sums over each
+    held-out window. reason: why it was stopped early, or "".
+    """
+
+    curve: tuple[tuple[int, float], ...]
+    block_nats: NDArray[np.float64]
+    block_bytes: NDArray[np.float64]
+    seconds: float
+    cpu_seconds: float
+    reason: str
+    model: Transformer
+
+    @property
+    def bits_per_byte(self) -> float:
+        """Held-out loss over all windows."""
+        return float(self.block_nats.sum() / self.block_bytes.sum() / math.log(2))
+
+
+def train(
+    config: ProxyConfig,
+    fidelity: Fidelity,
+    tokens: Tokens,
+    split: Split,
+    seed: int,
+    device: Device,
+    progress: Progress | None = None,
+) -> Run:
+    """Train `config` as `fidelity` says and measure it on held-out windows.
+
+    The run is a function of its arguments, this machine's kind and the torch version: one thread, streams keyed
+    by seed and tensor name, data order by seed. Raises InputError for too little text.
+    """
+    started, cpu_started = time.perf_counter(), time.process_time()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(fidelity.threads)
+    try:
+        addresses = Addresses(config, tokens.canonical, tokens.canonical_vocab)
+        windows = Windows(split.train, split.train_positions, fidelity.sequence, addresses)
+        held_out = Windows(split.held_out, split.held_out_positions, fidelity.sequence, addresses)
+        if held_out.count == 0:
+            raise TrainingError(
+                f"the text has no {fidelity.sequence} held-out tokens to validate on; give a longer text"
+            )
+        model = Transformer(config, fidelity.balance_rate, fidelity.expert_kernel)
+        initialise(model, seed)
+        frequency = token_frequency(split.train, config.vocab)
+        model.log_frequency.copy_(torch.from_numpy(np.log(frequency)))
+        model.to(device.type)
+        entropy = float(-(frequency * np.log(frequency)).sum())
+        curve, reason = _optimise(model, fidelity, windows, seed, device, entropy, progress)
+        if reason:
+            nats, sizes = _unigram_blocks(held_out, fidelity, split, tokens)
+        else:
+            nats, sizes = evaluate(model, held_out, fidelity, tokens, device)
+    finally:
+        torch.set_num_threads(threads)
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
+    return Run(curve, nats, sizes, seconds, cpu_seconds, reason, model)
+
+
+def _optimise(
+    model: Transformer,
+    fidelity: Fidelity,
+    windows: Windows,
+    seed: int,
+    device: Device,
+    entropy: float,
+    progress: Progress | None,
+) -> tuple[tuple[tuple[int, float], ...], str]:
+    """All steps, or those until there is a reason to stop: (curve, reason)."""
+    optimizer = _optimizer(model, fidelity, device)
+    base = [group["lr"] for group in optimizer.param_groups]
+    steps, curve = fidelity.steps, []
+    recent: deque[float] = deque(maxlen=max(3, steps // 25))
+    model.train()
+    for step, batch in enumerate(windows.epoch(fidelity.batch, steps, seed)):
+        factor = learning_rate_factor(step, steps, fidelity.warmup)
+        for group, rate in zip(optimizer.param_groups, base, strict=True):
+            group["lr"] = rate * factor
+        loss = _loss(model, batch, device).mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        model.rebalance()
+        recent.append(loss.item())
+        level = sum(recent) / len(recent)
+        if (step + 1) % max(1, steps // _CURVE_POINTS) == 0 or step + 1 == steps:
+            curve.append((step + 1, round(level, 5)))
+            if progress is not None:
+                progress(step + 1, steps, level)
+        reason = stop_reason(step + 1, fidelity, level, entropy)
+        if reason:
+            return tuple(curve), reason
+    return tuple(curve), ""
+
+
+def stop_reason(step: int, fidelity: Fidelity, level: float, entropy: float) -> str:
+    """Why a training is stopped after `step` steps at a smoothed loss of `level` nats per token, or ""."""
+    if not math.isfinite(level):
+        return f"the loss was not finite at step {step}"
+    if step == math.ceil(_LEARNT_NOTHING_AT * fidelity.steps) and level > entropy:
+        return f"loss {level:.2f} above the unigram entropy {entropy:.2f} at step {step}"
+    if step == math.ceil(_BEHIND_AT * fidelity.steps) and level > entropy - fidelity.must_learn:
+        return (
+            f"loss {level:.2f} at half of the steps, not {fidelity.must_learn} below the unigram "
+            f"entropy {entropy:.2f}"
+        )
+    return ""
+
+
+def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
+    """Linear rise over the first `warmup` of the steps, then linear fall to zero after the last one."""
+    rise = max(1, round(warmup * steps))
+    return (step + 1) / rise if step < rise else (steps - step) / (steps - rise)
+
+
+def _optimizer(model: Transformer, fidelity: Fidelity, device: Device) -> torch.optim.Optimizer:
+    rate, groups = fidelity.learning_rate, {"matrix": [], "plain": [], "table": []}  # type: ignore[var-annotated]
+    for name, tensor in model.named_parameters():
+        part = name.rsplit(".", 1)[-1]
+        matrix = tensor.ndim >= 2 and part not in ("embedding", "conv", "read", "write", "mix")
+        matrix = matrix and not part.endswith("norm")
+        groups["table" if part == "table" else "matrix" if matrix else "plain"].append(tensor)
+    return torch.optim.AdamW(
+        [
+            {"params": groups["matrix"], "lr": rate, "weight_decay": fidelity.weight_decay},
+            {"params": groups["plain"], "lr": rate, "weight_decay": 0.0},
+            # arXiv 2601.07372: tables at five times the learning rate, without weight decay
+            {"params": groups["table"], "lr": rate * fidelity.table_learning_rate, "weight_decay": 0.0},
+        ],
+        betas=(0.9, 0.95),
+        fused=device.type in ("cpu", "cuda"),
+    )
+
+
+def _loss(model: Transformer, batch: Batch, device: Device) -> Tensor:
+    """Nats of every target: (sequences, tokens)."""
+    ids, targets = batch.ids.to(device.type), batch.targets.to(device.type)
+    with _precision(device):
+        logits = model(ids, [rows.to(device.type) for rows in batch.rows])
+    flat = functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="none")
+    return flat.view_as(targets)
+
+
+def _precision(device: Device) -> AbstractContextManager[object]:
+    return nullcontext() if device.dtype is torch.float32 else torch.autocast(device.type, dtype=device.dtype)
+
+
+@torch.no_grad()
+def evaluate(
+    model: Transformer, held_out: Windows, fidelity: Fidelity, tokens: Tokens, device: Device
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Nats and bytes of every held-out window: two (windows,) arrays, the same windows for every model."""
+    model.eval()
+    nats, sizes = [], []
+    numbers = held_out.spread(fidelity.validation_sequences)
+    for start in range(0, len(numbers), fidelity.batch):
+        batch = held_out.batch(numbers[start : start + fidelity.batch])
+        nats.append(_loss(model, batch, device).double().sum(1).cpu().numpy())
+        sizes.append(tokens.token_bytes[batch.targets.numpy()].sum(1))
+    return np.concatenate(nats), np.concatenate(sizes).astype(np.float64)
+
+
+def token_frequency(ids: NDArray[np.integer], vocab: int) -> NDArray[np.float64]:
+    """How often each token occurs, as (vocab,) probabilities; none is zero."""
+    counts = np.bincount(ids, minlength=vocab) + 1.0
+    return counts / counts.sum()
+
+
+def _unigram_blocks(
+    held_out: Windows, fidelity: Fidelity, split: Split, tokens: Tokens
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    nats = -np.log(token_frequency(split.train, tokens.vocab))
+    targets = held_out.batch(held_out.spread(fidelity.validation_sequences)).targets.numpy()
+    return nats[targets].sum(1), tokens.token_bytes[targets].sum(1).astype(np.float64)
