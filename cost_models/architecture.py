@@ -57,7 +57,9 @@ def layer_groups(model: Model) -> tuple[LayerGroup, ...]:
 
 def is_expert_layer(model: Model, layer: int) -> bool:
     """Whether a layer routes its tokens to experts."""
-    return model.moe is not None and layer >= model.moe.leading_dense_layers
+    if model.moe is None or layer < model.moe.leading_dense_layers:
+        return False
+    return (layer - model.moe.leading_dense_layers + 1) % model.moe.layer_step == 0
 
 
 def window(attention: Attention, layer: int) -> int:
@@ -107,7 +109,7 @@ def engram_projection_parameters(model: Model) -> int:
         return 0
     width, hidden = engram_width(engram), model.hidden
     if engram.input_only:
-        return width * hidden if width != hidden else 0
+        return width * hidden
     keys = model.hyper_connections if engram.gated else 0
     norms = 2 * hidden * model.hyper_connections if engram.gated else 0
     convolution = (engram.kernel_size + 1) * hidden * model.hyper_connections if engram.kernel_size else 0
@@ -118,7 +120,7 @@ def engram_projection_parameters(model: Model) -> int:
 def parameters(model: Model) -> Parameters:
     """Count the weights of a model by part; see the module's text for the conventions."""
     hidden, layers, moe = model.hidden, model.layers, model.moe
-    expert_layers = layers - moe.leading_dense_layers if moe else 0
+    expert_layers = sum(len(group.layers) for group in layer_groups(model) if group.experts)
     modules = tables.sets(model.engram) if model.engram else 0
     expert = 3 * hidden * moe.expert_width if moe else 0
     part = {

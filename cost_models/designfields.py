@@ -98,7 +98,6 @@ MIXTURE_OF_EXPERTS = {
     "leading_dense_layers": _integer(0, 4096),
     "shared_expert_width": _integer(0, 1e7),
     "layer_step": _integer(1, 4096),
-    "layer_step": _integer(1, 4096),
 }
 
 ENGRAM = {

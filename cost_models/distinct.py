@@ -1,7 +1,7 @@
 """Designs that differ in nothing a formula reads are evaluated once.
 
-A search completes one model with every combination of hosts, tiers and caches, so that the columns which latency
-reads repeat a hundredfold.
+A search completes one model with every combination of hosts, tiers and caches, so that the columns which
+latency reads repeat a hundredfold.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _MIX = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: multiplicative hash
 class Distinct:
     """The distinct combinations of some columns, each a scalar or (designs,).
 
-    columns: the same columns at the distinct combinations, (distinct,) float64 each; (1,) where all were scalars.
+    columns: the same at the distinct combinations, (distinct,) float64 each; (1,) where all were scalars.
     """
 
     def __init__(self, columns: dict[str, Number]) -> None:

@@ -7,7 +7,7 @@ lookup run beside the layers before it. `estimate` adds what the lookups do not 
 since each of the other C - 1 requests interrupts a request's decoding with its own prefill once.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np

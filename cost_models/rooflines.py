@@ -1,4 +1,4 @@
-"""Time of each operator class from its FLOPs and bytes: a roofline with achievable shares and fixed overheads.
+"""Time of each operator class from its FLOPs and bytes: a roofline with achievable shares and overheads.
 
 Symbols: F FLOPs and B bytes on one rank, P dense peak, W memory bandwidth. Every class has its own constants,
 fitted on measured kernels (constants.py); shapes are (operators, designs), times are seconds of one run.
@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Term:
-    """What one operator class takes: (operators, designs) each; time_s <= overhead_s + compute_s + memory_s."""
+    """What one operator class takes: (operators, designs) each, seconds."""
 
     time_s: Floats
     compute_s: Floats

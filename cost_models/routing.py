@@ -1,7 +1,7 @@
 """How many experts a batch wakes and how many rows the busiest rank computes.
 
-Routing is not even: the tokens per expert follow a power law, p(x) ~ x^-alpha, bounded so that no expert sees
-more than 0.8 of all tokens. Exponent 1.2 is the workload that NVIDIA's kernel measurements of mixture-of-experts
+Routing is not even: the tokens per expert follow a power law, p(x) ~ x^-alpha, bounded so that no expert
+sees more than 0.8 of all tokens. Exponent 1.2 is the workload that NVIDIA's kernel measurements of mixture-of-experts
 models use (ai-dynamo/aiconfigurator, Apache-2.0), 1.01 for models trained with DeepSeek's bias balancing.
 A grouped product works in tiles of 64 rows, so each woken expert's rows are rounded up to whole tiles.
 """
