@@ -16,10 +16,12 @@ class Stream:
     """Requests laid end to end; nothing reaches back over the start of a request.
 
     ids: (tokens,) canonical token ids. starts: (requests + 1,) first token of each request, and the end.
+    documents: (requests,) number of the document that each request is from.
     """
 
     ids: NDArray[np.uint32]
     starts: NDArray[np.int64]
+    documents: NDArray[np.int64]
 
     @property
     def tokens(self) -> int:
@@ -35,16 +37,37 @@ class Stream:
         """(tokens,) the place of every token in its request, from 0."""
         return np.arange(self.tokens) - np.repeat(self.starts[:-1], np.diff(self.starts))
 
-    def part(self, first: int, last: int) -> "Stream":
-        """The requests first .. last - 1."""
-        a, b = self.starts[first], self.starts[last]
-        return Stream(self.ids[a:b], self.starts[first : last + 1] - a)
+    def part(self, which: NDArray[np.integer]) -> "Stream":
+        """The given requests, in the given order."""
+        lengths = np.diff(self.starts)[which]
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        take = np.repeat(self.starts[:-1][which] - starts[:-1], lengths) + np.arange(starts[-1])
+        return Stream(self.ids[take], starts, self.documents[which])
 
-    def split(self, share: float) -> tuple["Stream", "Stream"]:
-        """Two streams of whole requests; the first has about `share` of the tokens."""
-        cut = int(np.searchsorted(self.starts, share * self.tokens))
-        cut = min(max(cut, 1), max(1, self.requests - 1))
-        return self.part(0, cut), self.part(cut, self.requests)
+    def held_out(self, share: float, seed: int = 0) -> tuple["Stream", "Stream"]:
+        """Two streams without a common document; the second has about `share` of the tokens.
+
+        Documents are drawn at random; where there is but one, its requests are.
+        """
+        groups = self.documents if np.unique(self.documents).size > 1 else np.arange(self.requests)
+        names, index = np.unique(groups, return_inverse=True)
+        size = np.bincount(index, weights=np.diff(self.starts))
+        order = np.random.default_rng(seed).permutation(names.size)
+        out = np.zeros(names.size, dtype=bool)
+        out[order[np.cumsum(size[order]) <= share * self.tokens]] = True
+        if not out.any():
+            out[order[0]] = True
+        return self.part(np.flatnonzero(~out[index])), self.part(np.flatnonzero(out[index]))
+
+
+def join(first: Stream, second: Stream) -> Stream:
+    """One stream after the other; their documents are taken as different."""
+    offset = int(first.documents.max(initial=-1)) + 1
+    return Stream(
+        np.concatenate([first.ids, second.ids]),
+        np.concatenate([first.starts, second.starts[1:] + first.tokens]),
+        np.concatenate([first.documents, second.documents + offset]),
+    )
 
 
 def requests(
@@ -55,20 +78,17 @@ def requests(
     Files in a folder stand in no order of time, and neighbouring requests of one long document would share
     more than a server's independent users do; logs that are in order of time keep it with seed None.
     """
-    pieces = list(_pieces(documents, request_tokens))
+    pieces = [
+        (number, ids[start : start + request_tokens].astype(np.uint32))
+        for number, ids in enumerate(documents)
+        for start in range(0, ids.size, request_tokens)
+    ]
     if seed is not None:
         order = np.random.default_rng(seed).permutation(len(pieces))
         pieces = [pieces[i] for i in order]
-    lengths = np.fromiter((piece.size for piece in pieces), dtype=np.int64, count=len(pieces))
-    ids = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.uint32)
-    return Stream(ids, np.concatenate([[0], np.cumsum(lengths)]))
-
-
-def _pieces(documents: Iterable[NDArray[np.integer]], size: int) -> Iterator[NDArray[np.uint32]]:
-    for document in documents:
-        ids = document.astype(np.uint32, copy=False)
-        for start in range(0, ids.size, size):
-            yield ids[start : start + size]
+    ids = np.concatenate([np.zeros(0, dtype=np.uint32), *(piece for _, piece in pieces)])
+    starts = np.cumsum([0, *(piece.size for _, piece in pieces)], dtype=np.int64)
+    return Stream(ids, starts, np.array([number for number, _ in pieces], dtype=np.int64))
 
 
 def interleave(stream: Stream, sequences: int) -> NDArray[np.int64]:
