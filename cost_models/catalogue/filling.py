@@ -14,7 +14,8 @@ FIELDS = (
     "peak_bf16", "peak_fp8", "peak_fp4", "memory", "memory_bandwidth", "host_link", "zero_copy",
     "host_read_latency", "scale_up", "scale_up_group", "tdp", "idle", "price", "core_bf16",
     "core_fp8", "core_fp4", "memory_energy", "embodied", "unified", "is_cpu", "fitted", "hosted",
-    "memory_price", "memory_embodied", "memory_static", "channels", "socket_price", "hbm_latency", "hbm_random_share",
+    "memory_price", "memory_embodied", "memory_static", "channels", "socket_price",
+    "hbm_latency", "hbm_random_share",
 )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ def apply(root: Tree, overrides: Mapping[str, Any]) -> Tree:
 
     A path names a figure, with its unit as the last words (`accelerator.h100-sxm.price_usd=20000`,
     `memory.cxl.latency_ns=400`) or in SI without (`facility.pue=1.1`). `memory.dram`, `.cxl`, `.ssd`
-    and `.remote` mean every tier of that place; CXL and remote memory follow the DRAM price unless set themselves.
+    and `.remote` mean every tier of that place; CXL and remote memory follow the DRAM price unless set.
     Raises InputError for an unknown path (with the closest ones), a negative, infinite or non-numeric value.
     """
     for path, value in overrides.items():
