@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cost_models import designfields as fields
+from cost_models.architecture import parameters
 from cost_models.design import (
     Attention,
     Design,
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from cost_models.catalogue import Catalogue
 
 Rules = dict[str, Rule]
+
+MOST_PARAMETERS = 1e15  # a thousand times the largest model that exists
 
 # Beside `config` or `preset`, a model section may change what a checkpoint's config does not settle.
 _BESIDE_A_REFERENCE = ("name", "medusa_heads", "weights_dtype", "experts_dtype", "tables_dtype", "kv_dtype")
@@ -185,10 +188,19 @@ def _check(document: Document, model: Model) -> None:
     if engram:
         ids = engram.layer_ids
         must(
-            len(set(ids)) == len(ids) and all(layer < model.layers for layer in ids) and bool(ids),
+            engram.input_only or (len(set(ids)) == len(ids) > 0 and max(ids) < model.layers),
             "engram.layer_ids",
             f"must be different layers from 0 to {model.layers - 1}, got {list(ids)}",
         )
+    try:
+        total = parameters(model).total
+    except InputError as error:
+        raise InputError(f"{document.where('model')}: {error}") from None
+    must(
+        total <= MOST_PARAMETERS,
+        "name",
+        f"stands for {total:.3g} parameters; at most {MOST_PARAMETERS:g} may be",
+    )
 
 
 def _system(document: Document) -> System:

@@ -17,6 +17,7 @@ from cost_models.design import DTYPE_BYTES, Engram, Model
 from cost_models.errors import InputError
 
 BLOCK_BYTES = 4096  # the unit an SSD reads; the "blocked" layout keeps one N-gram's rows inside one
+MOST_TABLES = 65536  # a hundred times the largest released; more is a slip or a hostile file
 _LAYER_SEED_STEP = 10007  # deepseek-ai/Engram, engram_demo_v1.py
 _TOKENS_AT_ONCE = 16384  # keeps the working arrays of row_ids in the second-level cache
 
@@ -66,6 +67,8 @@ def moduli(engram: Engram) -> NDArray[np.int64]:
     """
     shape = (sets(engram), engram.max_order - 1, engram.heads)
     tables = int(np.prod(shape))
+    if tables > MOST_TABLES:
+        raise InputError(f"model.engram has {tables} tables (layers x orders x heads); at most {MOST_TABLES}")
     if engram.row_rule in ("prime", "base_up"):
         return np.array(primes(engram.vocab_size, tables), dtype=np.int64).reshape(shape)
     if engram.row_rule == "exact":

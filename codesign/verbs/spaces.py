@@ -2,8 +2,8 @@
 
 import argparse
 
-from codesign.verbs.answer import Answer
 from codesign.plaintext import table
+from codesign.verbs.answer import Answer
 
 SUMMARY = "list the search spaces that ship with codesign"
 EXAMPLE = "codesign spaces"

@@ -2,8 +2,8 @@
 
 import argparse
 
-from codesign.verbs.answer import Answer
 from codesign.plaintext import number
+from codesign.verbs.answer import Answer
 from codesign.verbs.options import add_study
 
 SUMMARY = "how far a study is: trials, trainings, size of the front, hypervolume"
