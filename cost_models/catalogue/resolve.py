@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cost_models.catalogue import filling, overrides, tiers
+from cost_models.catalogue import filling, listing, overrides, tiers
 from cost_models.catalogue.figures import Figure, Tree, read
 from cost_models.catalogue.filling import si
 from cost_models.catalogue.names import distinct
@@ -91,6 +91,14 @@ class Catalogue:
         for path, figure in overrides.leaves(self.root):
             if path[:2] != ("scenario", "now"):
                 yield ".".join(path), figure
+
+    def document(self) -> dict[str, Any]:
+        """The JSON document of `codesign hardware`: every figure by section and entry."""
+        return listing.document(self)
+
+    def text(self) -> str:
+        """The tables that `codesign hardware` prints."""
+        return listing.text(self)
 
     def entry(self, section: str, name: str) -> Tree:
         """One entry of `accelerator` or `memory`; a name ending in .yaml is read as a user's hardware file.
