@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from cost_models import tables, traffic
 from cost_models.design import TIERS, Design, Model, Number
-from cost_models.memory import Memory
+from cost_models.latency import Steps
 from cost_models.parts import Parts
 
 _LINK_LINE = 128.0  # bytes of one read request over a host link (EMOGI, arXiv 2006.06890)
@@ -64,33 +64,41 @@ class Windows:
     before: Sequence[Number]
     step_s: Number
     steps: Number = 1  # chunks of a prompt
+    interleaved: bool = False  # every token of a step belongs to another sequence
 
 
-def lookup(design: Design, parts: Parts, memory: Memory, decode: Windows, prefill: Windows) -> Lookup:
+def lookup(design: Design, parts: Parts, steps: Steps) -> Lookup:
     """Reads of a decode step and of a prompt; everything is 0 for a model without tables."""
-    model, serving = design.model, design.serving
-    d = serving.data_parallel
-    sequences = memory.concurrency / d
-    chunk = np.minimum(serving.input_tokens, serving.prefill_chunk)
-    return Lookup(
-        reads_per_token=tables.reads_per_token(model),
-        bytes_per_token=tables.bytes_per_token(model),
-        decode=_reads(design, parts, sequences, sequences, decode),
-        prefill=_reads(design, parts, chunk, np.ones_like(chunk), prefill),
-    )
+    model, phase = design.model, design.serving.phase
+    d, p = design.serving.data_parallel, design.serving.pipeline_parallel
+    none = _none(np.zeros(np.shape(steps.batch)))
+    decode = prefill = none
+    if model.engram is not None and phase != "prefill":
+        tokens = steps.decode_tokens / (d * p)
+        windows = Windows(steps.decode_window_s, steps.decode_step_s, interleaved=True)
+        decode = _reads(design, parts, tokens, tokens / steps.tokens_per_sequence, windows)
+    if model.engram is not None and phase != "decode":
+        tokens = steps.prefill_tokens / d
+        windows = Windows(
+            steps.prefill_window_s, steps.prefill_s / steps.prefill_chunks, steps.prefill_chunks
+        )
+        prefill = _reads(design, parts, tokens, np.minimum(tokens, 1.0), windows)
+    return Lookup(tables.reads_per_token(model), tables.bytes_per_token(model), decode, prefill)
+
+
+def _none(zero: Number) -> Reads:
+    return Reads(zero, zero, zero, zero + 1.0, zero, zero, zero, {}, {})
 
 
 def _reads(design: Design, parts: Parts, tokens: Number, sequences: Number, windows: Windows) -> Reads:
     model, placement = design.model, design.serving.tables
-    if model.engram is None:
-        zero = np.zeros(np.shape(tokens))
-        return Reads(tokens, zero, zero, zero + 1, zero, zero, zero, {}, {})
     engram, system, serving = model.engram, design.system, design.serving
+    assert engram is not None
     sets, heads = tables.sets(engram), engram.heads
     share = serving.tensor_parallel * serving.pipeline_parallel
     ranks = system.accelerators / np.maximum(system.nodes, 1) / share  # data-parallel ranks of a node
 
-    unique = _unique(model, str(placement.traffic), tokens, interleaved=sequences is tokens)
+    unique = _unique(model, str(placement.traffic), tokens, interleaved=windows.interleaved)
     missed = _missed(design, unique, sequences)
     total, misses = unique.sum(axis=-1), missed.sum(axis=-1)
     balance = _busiest(unique, heads, serving.tensor_parallel) * share / np.maximum(heads * total, 1e-300)

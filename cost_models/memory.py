@@ -38,6 +38,7 @@ class Memory:
     """
 
     capacity_bytes: Number
+    hbm_bytes: Number
     weights_bytes: Number
     tables_bytes: Number
     cache_bytes: Number
@@ -167,6 +168,7 @@ def fit(design: Design, parts: Parts) -> Memory:
         violations[tier] = host_tables[tier] - room
     return Memory(
         capacity_bytes=capacity,
+        hbm_bytes=taken - reserve + needed,
         weights_bytes=weights,
         tables_bytes=on_accelerator + shared_dram,
         cache_bytes=cached,
@@ -180,6 +182,13 @@ def fit(design: Design, parts: Parts) -> Memory:
         host_tables=host_tables,
         violations=violations,
     )
+
+
+def replicas(design: Design) -> Number:
+    """Copies of the model that the accelerators hold, at least one."""
+    s = design.serving
+    group = s.tensor_parallel * s.data_parallel * s.pipeline_parallel
+    return np.maximum(1, design.system.accelerators // group)
 
 
 def layout_violation(design: Design, accelerator: Accelerator) -> Number:

@@ -1,0 +1,178 @@
+"""The JSON document of `codesign evaluate`, from what the models said of a design."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cost_models import latency, tables
+from cost_models.architecture import parameters
+from cost_models.carbon import Carbon
+from cost_models.cost import Cost
+from cost_models.design import Design, Number
+from cost_models.energy import Energy
+from cost_models.latency import Latency, Steps
+from cost_models.lookup import Lookup, Reads
+from cost_models.memory import Memory
+from cost_models.parts import Parts
+
+_MEMORY = (
+    "capacity_bytes", "hbm_bytes", "weights_bytes", "tables_bytes", "cache_bytes", "activations_bytes", "reserve_bytes",
+    "kv_bytes_available", "kv_bytes_per_token", "kv_tokens", "concurrency", "copies_per_node",
+)  # fmt: skip
+_READS = ("unique_fraction", "time_s", "window_s", "stall_s", "hit_rate", "rank_balance")
+_LATENCY = (
+    "ttft_s", "tpot_s", "decode_step_s", "prefill_s", "output_tokens_per_s", "output_tokens_per_s_per_accelerator",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Result:
+    """What each model said of a design (or of several)."""
+
+    parts: Parts
+    memory: Memory
+    steps: Steps
+    lookup: Lookup
+    latency: Latency
+    energy: Energy
+    cost: Cost
+    carbon: Carbon
+
+
+def columns(design: Design, result: Result) -> dict[str, Number]:
+    """Every figure that may differ between designs, by its place in the document."""
+    found: dict[str, Number] = {f"memory.{name}": getattr(result.memory, name) for name in _MEMORY}
+    found.update({f"memory.host.{tier}_bytes": held for tier, held in result.memory.host_tables.items()})
+    reads = main_reads(design, result)
+    found.update({f"lookup.{name}": getattr(reads, name) for name in _READS})
+    for phase in ("decode", "prefill"):
+        for name in ("time_s", "stall_s"):
+            found[f"lookup.{phase}.{name}"] = getattr(getattr(result.lookup, phase), name)
+    found.update({f"latency.{name}": getattr(result.latency, name) for name in _LATENCY})
+    spent, money, made = result.energy, result.cost, result.carbon
+    found["energy.j_per_token"] = spent.j_per_token
+    found["energy.average_w"] = spent.average_w
+    found["energy.peak_w"] = spent.peak_w
+    found.update({f"energy.by_part.{name}": value for name, value in spent.by_part.items()})
+    found["cost.usd_per_mtok"] = money.usd_per_mtok
+    found["cost.usd_per_mtok_blended"] = money.usd_per_mtok_blended
+    found["cost.capex_usd"] = money.capex_usd
+    found["cost.opex_usd_per_year"] = money.opex_usd_per_year
+    found.update({f"cost.by_part.{name}": value for name, value in money.by_part.items()})
+    found["carbon.operational_g_per_mtok"] = made.operational_g_per_mtok
+    found["carbon.embodied_kg"] = made.embodied_kg
+    return found
+
+
+def document(
+    design: Design, result: Result, columns: dict[str, Number], quality: Any = None
+) -> dict[str, Any]:
+    """The document of one scalar design; a figure that does not apply is None."""
+    found: dict[str, Any] = {"feasible": True, "violations": {}, "parameters": _parameters(design)}
+    for name, value in columns.items():
+        *path, key = name.split(".")
+        section = found
+        for step in path:
+            section = section.setdefault(step, {})
+        section[key] = _plain(value)
+    _leave_out(design, found)
+    found["lookup"]["reads_per_token"] = result.lookup.reads_per_token
+    found["lookup"]["bytes_per_token"] = result.lookup.bytes_per_token
+    found["tables"] = _tables(design)
+    found["breakdown"] = breakdown(design, result)
+    found["quality"] = _quality(quality)
+    if design.limits.bits_per_byte is not None and found["quality"] is not None:
+        excess = found["quality"]["bits_per_byte"] - float(np.asarray(design.limits.bits_per_byte))
+        found["violations"]["bits_per_byte"] = excess
+    found["feasible"] = all(amount <= 0 for amount in found["violations"].values())
+    found["sources"] = list(dict.fromkeys(result.parts.sources))
+    return found
+
+
+def main_reads(design: Design, result: Result) -> Reads:
+    """The phase that the document's lookup section describes: decode, unless only prefill was asked for."""
+    return result.lookup.prefill if design.serving.phase == "prefill" else result.lookup.decode
+
+
+def breakdown(design: Design, result: Result) -> list[dict[str, Any]]:
+    """Operators of one decode step (of the prefill for phase "prefill"), then what the tables and host add.
+
+    The times add up to latency.decode_step_s (prefill_s).
+    """
+    rows = latency.breakdown(result.steps)
+    stall = float(np.asarray(main_reads(design, result).stall_s))
+    if stall:
+        tier = str(design.serving.tables.tier)
+        rows.append(_row("table rows waited for", stall, tier))
+    if not design.serving.phase:
+        rows.append(_row("host between steps", float(np.asarray(result.steps.host_s)), "overhead"))
+    return rows
+
+
+def _row(operator: str, time_s: float, bound: str) -> dict[str, Any]:
+    return {
+        "operator": operator,
+        "layer_group": "",
+        "flops": 0.0,
+        "bytes": 0.0,
+        "time_s": time_s,
+        "bound": bound,
+    }
+
+
+def _parameters(design: Design) -> dict[str, int]:
+    count = parameters(design.model)
+    return {
+        "total": count.total,
+        "active_per_token": count.active_per_token,
+        "tables": count.tables,
+        "experts": count.experts,
+    }
+
+
+def _tables(design: Design) -> list[dict[str, Any]]:
+    engram = design.model.engram
+    if engram is None:
+        return []
+    row = tables.row_bytes(design.model)
+    layers = engram.layer_ids[: tables.sets(engram)] or (0,)
+    return [
+        {
+            "layer": layer,
+            "orders": list(tables.orders(engram)),
+            "heads": engram.heads,
+            "rows": int(rows),
+            "row_bytes": row,
+            "bytes": float(rows) * row,
+            "tier": str(design.serving.tables.tier),
+        }
+        for layer, rows in zip(layers, tables.rows(design.model).sum(axis=(1, 2)), strict=True)
+    ]
+
+
+def _leave_out(design: Design, found: dict[str, Any]) -> None:
+    """None where a figure does not apply: a phase that was not asked for, a model without tables, no cache."""
+    phase = design.serving.phase
+    if phase == "prefill":
+        found["latency"].update(tpot_s=None, decode_step_s=None)
+        found["lookup"]["decode"] = None
+    if phase == "decode":
+        found["latency"].update(ttft_s=None, prefill_s=None)
+        found["lookup"]["prefill"] = None
+    if design.model.engram is None:
+        found["lookup"] = dict.fromkeys(found["lookup"])
+    elif not design.serving.tables.cache_tier:
+        found["lookup"]["hit_rate"] = None
+
+
+def _quality(quality: Any) -> dict[str, Any] | None:
+    if quality is None:
+        return None
+    get = quality.get if isinstance(quality, dict) else lambda name: getattr(quality, name)
+    return {name: get(name) for name in ("bits_per_byte", "standard_error", "fidelity")}
+
+
+def _plain(value: Any) -> Any:
+    number = float(np.asarray(value))
+    return number if np.isfinite(number) else None

@@ -1,0 +1,124 @@
+"""What a design costs: `evaluate` runs all models over it, `Evaluation` holds the figures.
+
+Figures are named by their place in the JSON document, `section.key`: "latency.tpot_s", "violations.hbm".
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cost_models import carbon, cost, document, energy, latency, lookup, memory, records
+from cost_models.catalogue import Catalogue, load_catalogue
+from cost_models.design import Design, Number
+from cost_models.document import Result
+
+_DESIGNS_AT_ONCE = 32768  # keeps the columns of a stretch in cache, and a million designs below 2 GiB
+
+_LIMITED = {
+    "ttft_s": "latency.ttft_s",
+    "tpot_s": "latency.tpot_s",
+    "power_w": "energy.peak_w",
+    "capex_usd": "cost.capex_usd",
+    "usd_per_mtok": "cost.usd_per_mtok",
+}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All figures of one design or of (designs,).
+
+    columns: figure by name, scalars or (designs,) float64.
+    """
+
+    design: Design
+    catalogue: Catalogue
+    columns: dict[str, Any]
+
+    def __getitem__(self, name: str) -> Any:
+        """A figure by its place in the JSON document, e.g. evaluation["latency.tpot_s"]."""
+        return self.columns[name]
+
+    def __len__(self) -> int:
+        return records.size(self.design) or 1
+
+    @cached_property
+    def violations(self) -> dict[str, Any]:
+        """Constraint -> signed amount (bytes, seconds, watts, dollars; layout: a count); > 0 where broken."""
+        prefix = "violations."
+        return {name[len(prefix) :]: v for name, v in self.columns.items() if name.startswith(prefix)}
+
+    @cached_property
+    def feasible(self) -> Any:
+        """Whether nothing is broken: bool, or (designs,) bool."""
+        worst = np.maximum.reduce([np.asarray(amount) for amount in self.violations.values()])
+        return worst <= 0 if worst.ndim else bool(worst <= 0)
+
+    def one(self, i: int | None = None) -> Design:
+        """The scalar design number i."""
+        if records.size(self.design) is None:
+            return self.design
+        if i is None:
+            raise ValueError("an evaluation of several designs needs the number of one")
+        place = range(len(self))[i]
+        return records.take(self.design, place, place + 1)
+
+    def result(self, i: int | None = None) -> Result:
+        """Everything the models said of the scalar design number i, with all of its parts."""
+        return _models(self.one(i), self.catalogue)
+
+    def document(self, i: int | None = None, quality: Any = None) -> dict[str, Any]:
+        """The JSON of `codesign evaluate` for the scalar design, or for number i of an array.
+
+        quality: {bits_per_byte, standard_error, fidelity}, a record with these attributes, or None.
+        """
+        design = self.one(i)
+        result = _models(design, self.catalogue)
+        return document.document(design, result, _columns(design, result), quality)
+
+
+def evaluate(design: Design, catalogue: Catalogue | None = None) -> Evaluation:
+    """What a design costs; one model with scalar or (designs,) fields of system, serving and limits.
+
+    A design that does not fit is a result with positive violations. Raises InputError for values that no design
+    may hold: NaN, negative, unknown names.
+    """
+    catalogue = catalogue or load_catalogue()
+    records.check(design)
+    count = records.size(design)
+    if count is None:
+        return Evaluation(design, catalogue, _columns(design, _models(design, catalogue)))
+    columns: dict[str, NDArray[np.float64]] = {}
+    for start in range(0, count, _DESIGNS_AT_ONCE):
+        stop = min(count, start + _DESIGNS_AT_ONCE)
+        piece = records.take(design, start, stop)
+        for name, values in _columns(piece, _models(piece, catalogue)).items():
+            columns.setdefault(name, np.empty(count))[start:stop] = values
+    return Evaluation(design, catalogue, columns)
+
+
+def _models(design: Design, catalogue: Catalogue) -> Result:
+    model, system, serving = design.model, design.system, design.serving
+    parts = catalogue.parts(system)
+    held = memory.fit(design, parts)
+    steps = latency.steps(model, serving, parts, held.concurrency)
+    rows = lookup.lookup(design, parts, steps)
+    served = latency.estimate(steps, rows.decode.stall_s, rows.prefill.stall_s, memory.replicas(design))
+    rate = served.output_tokens_per_s
+    spent = energy.energy(parts, system, energy.work_per_token(steps, rows), rate, catalogue)
+    money = cost.cost(parts, system, serving, spent, rate, catalogue)
+    made = carbon.carbon(parts, system, serving, spent, rate, catalogue)
+    return Result(parts, held, steps, rows, served, spent, money, made)
+
+
+def _columns(design: Design, result: Result) -> dict[str, Number]:
+    columns = document.columns(design, result)
+    for name, amount in result.memory.violations.items():
+        columns[f"violations.{name}"] = amount
+    for name, figure in _LIMITED.items():
+        limit = getattr(design.limits, name)
+        if limit is not None:
+            columns[f"violations.{name}"] = columns[figure] - limit
+    return columns

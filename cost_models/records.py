@@ -1,0 +1,123 @@
+"""Designs whose fields are arrays: how many they are, one of them, a stretch of them, and what may stand in them."""
+
+import dataclasses
+from typing import Any, TypeVar
+
+import numpy as np
+
+from cost_models import designfields as rules
+from cost_models.design import Design
+from cost_models.designfields import Rule
+from cost_models.errors import InputError
+
+T = TypeVar("T")
+
+_NAMES: dict[type, tuple[str, ...]] = {}
+
+
+def size(design: Design) -> int | None:
+    """How many designs an array design holds; None for a scalar one.
+
+    Raises InputError where two fields have different lengths.
+    """
+    lengths: dict[int, str] = {}
+    for part in ("system", "serving", "limits"):
+        _lengths(getattr(design, part), part, lengths)
+    if len(lengths) > 1:
+        (one, first), (other, second), *_ = lengths.items()
+        raise InputError(
+            f"design: {second} must hold as many designs as {first} ({one}), got {other}; "
+            "give arrays of one length, or scalars"
+        )
+    return next(iter(lengths), None)
+
+
+def take(record: T, start: int, stop: int) -> T:
+    """Designs start..stop-1; a field that is the same for all of them becomes a scalar."""
+    changes: dict[str, Any] = {}
+    for name in _names(record):
+        value = getattr(record, name)
+        if isinstance(value, np.ndarray):
+            piece = value[start:stop]
+            changes[name] = piece[0].item() if (piece == piece[0]).all() else piece
+        elif name != "model" and dataclasses.is_dataclass(value):
+            changes[name] = take(value, start, stop)
+    return dataclasses.replace(record, **changes) if changes else record  # type: ignore[type-var]
+
+
+def check(design: Design) -> None:
+    """Refuse numbers and names that no design file may hold. Raises InputError: field, rule, value."""
+    serving, host = design.serving, design.system.host
+    _check("system", design.system, rules.SYSTEM)
+    _check("system.host", host, rules.HOST)
+    _check("serving", serving, rules.SERVING)
+    _check("serving.tables", serving.tables, rules.TABLES)
+    _check("serving.tables", serving.tables, rules.CACHE)
+    _check("limits", design.limits, rules.LIMITS)
+    _number("serving.input_tokens", serving.input_tokens, Rule("integer", 1, 1e9))
+
+
+def _lengths(record: Any, place: str, found: dict[int, str]) -> None:
+    for name in _names(record):
+        value = getattr(record, name)
+        if isinstance(value, np.ndarray):
+            if value.ndim != 1 or not len(value):
+                raise InputError(
+                    f"{place}.{name} must be a scalar or have shape (designs,), got {value.shape}"
+                )
+            found.setdefault(len(value), f"{place}.{name}")
+        elif dataclasses.is_dataclass(value):
+            _lengths(value, f"{place}.{name}", found)
+
+
+def _names(record: Any) -> tuple[str, ...]:
+    kind = type(record)
+    if kind not in _NAMES:
+        _NAMES[kind] = tuple(field.name for field in dataclasses.fields(kind))
+    return _NAMES[kind]
+
+
+def _check(place: str, record: Any, fields: dict[str, Rule]) -> None:
+    for name, rule in fields.items():
+        value = getattr(record, name)
+        if rule.kind in ("integer", "number"):
+            if value is None and rule.null is None:
+                continue
+            _number(f"{place}.{name}", value, rule)
+        elif rule.choices:
+            _choice(f"{place}.{name}", value, rule)
+
+
+def _number(place: str, value: Any, rule: Rule) -> None:
+    scale = rule.scale if rule.kind == "number" else 1
+    low, high, above = rule.low * scale, rule.high * scale, rule.above
+    if isinstance(value, np.ndarray):
+        # NaN carries through both, and fails either comparison
+        if value.dtype.kind in "iuf" and value.min() >= low and value.max() <= high and value.min() > above:
+            return
+        bad = [x for x in value.tolist() if not _holds(x, low, high, above)]
+        value = bad[0] if bad else value.dtype
+    elif _holds(value, low, high, above):
+        return
+    sentence = dataclasses.replace(rule, low=low, high=high).sentence()
+    raise InputError(f"{place} {sentence}, got {value!r}")
+
+
+def _holds(value: Any, low: float, high: float, above: float) -> bool:
+    return isinstance(value, int | float | np.number) and bool(low <= value <= high and value > above)
+
+
+def _choice(place: str, value: Any, rule: Rule) -> None:
+    allowed = (
+        {*rule.choices, rule.null} if isinstance(rule.null, str) and rule.null != "refused" else rule.choices
+    )
+    if isinstance(value, np.ndarray):
+        known = np.zeros(value.shape, dtype=bool)
+        for choice in allowed:
+            known |= value == choice
+        if known.all():
+            return
+        value = str(value[np.argmin(known)])
+    elif value in allowed:
+        return
+    raise InputError(f"{place} {rule.sentence()}, got {value!r}")
