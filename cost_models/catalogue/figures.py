@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Union
 
@@ -83,7 +84,8 @@ def _figure(document: yamlfile.Document, path: tuple[str | int, ...], data: dict
             raise document.error(path, f"must name its {key}, got {data.get(key)!r}")
     unit, value = data["unit"], data["value"]
     if unit not in UNITS:
-        raise document.error((*path, "unit"), f"must be one of {', '.join(UNITS)}; got {unit!r}")
+        close = ", ".join(get_close_matches(unit, UNITS, n=5, cutoff=0.3)) or ", ".join(UNITS)
+        raise document.error((*path, "unit"), f"must be a known unit such as {close}; got {unit!r}")
     if data["confidence"] not in CONFIDENCES:
         raise document.error(
             (*path, "confidence"), f"must be one of {', '.join(CONFIDENCES)}; got {data['confidence']!r}"

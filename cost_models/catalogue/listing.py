@@ -25,7 +25,7 @@ _PLURAL = {
 def document(catalogue: "Catalogue") -> dict[str, Any]:
     """Every figure as {value, unit, source, confidence, note, date}, by section and entry.
 
-    `scenario` names the prices in force, and `overrides` what the user set. An accelerator's `filled` names the
+    `scenario` names the prices in force, `overrides` what the user set. An accelerator's `filled` names the
     fields that a formula reads from a rule because no figure was found.
     """
     out: dict[str, Any] = {"scenario": catalogue.scenario, "overrides": catalogue.overrides}
@@ -59,7 +59,7 @@ def _value(value: Any) -> Any:
 def text(catalogue: "Catalogue") -> str:
     """Tables of accelerators, tiers and price scenarios; `~` marks a figure that a rule filled."""
     lines = [
-        f"{'accelerator':<20}{'bf16':>9}{'memory':>9}{'bandwidth':>10}{'host link':>10}{'TDP':>8}{'price':>10}"
+        f"{'accelerator':<20}{'bf16':>9}{'memory':>9}{'bandwidth':>10}{'host':>10}{'TDP':>8}{'price':>10}"
     ]
     lines.append(f"{'':<20}{'TFLOP/s':>9}{'GiB':>9}{'TB/s':>10}{'GB/s':>10}{'W':>8}{'USD':>10}")
     for name in catalogue.accelerators():

@@ -14,6 +14,8 @@ _BARE = {"usd_per_gb": "price", "usd_per_byte": "price", "usd_per_kwh": "price",
          "g_per_gb": "embodied", "usd_per_hour": "price"}  # fmt: skip
 # The SI unit of figures that an entry need not list.
 _ABSENT = {("accelerator", "price"): "USD", ("accelerator", "embodied"): "kg", ("memory", "price"): "USD/B"}
+_POSITIVE = {"utilisation", "amortisation", "scale_up_group", "pool_nodes", "sockets"}
+_AT_MOST_ONE = {"utilisation", "random_efficiency", "memory_share"}
 SLOTS = ("dram", "cxl", "ssd", "remote")
 
 
@@ -100,6 +102,13 @@ def _replaced(root: Tree, path: tuple[str, ...], number: float, unit: str, name:
     dimension = UNITS[known][1]
     if unit and UNITS[unit][1] != dimension:
         raise InputError(f"--set {name}: {path[-1]} is in {known}, which {unit} does not measure")
+    si = number * UNITS[unit][0] if unit else number
+    if si == 0 and (dimension in ("B/s", "FLOP/s", "B", "1/s") or path[-1] in _POSITIVE):
+        raise InputError(f"--set {name}: must be > 0, got 0")
+    if path[-1] in _AT_MOST_ONE and si > 1:
+        raise InputError(f"--set {name}: must be at most 1, got {number:g}")
+    if path[-1] == "pue" and si < 1:
+        raise InputError(f"--set {name}: must be at least 1, got {number:g}")
     figure = Figure(number, unit or _si_unit(dimension), "set by the user", "user", place=f"--set {name}")
     return _with(root, path, figure)
 
