@@ -8,13 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from codesign.proxy.fidelity import Fidelity
+    from codesign.proxy.generation import generate, load_weights
     from codesign.proxy.measurement import measure
     from codesign.proxy.quality import Quality
+    from codesign.proxy.reporting import calibrate, compare, find, prune, report, report_text
     from codesign.proxy.store import Store
 
-_HOMES = {"Fidelity": "fidelity", "Quality": "quality", "Store": "store", "measure": "measurement"}
+_HOMES = {
+    "Fidelity": "fidelity", "Quality": "quality", "Store": "store", "measure": "measurement",
+    "generate": "generation", "load_weights": "generation",
+    "calibrate": "reporting", "compare": "reporting", "find": "reporting", "prune": "reporting",
+    "report": "reporting", "report_text": "reporting",
+}  # fmt: skip
 
-__all__ = ["Fidelity", "Quality", "Store", "measure"]
+__all__ = [
+    "Fidelity", "Quality", "Store", "calibrate", "compare", "find", "generate", "load_weights", "measure",
+    "prune", "report", "report_text",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,7 @@
 """Windows of tokens to train and to validate on, split by document.
 
-The split depends on each document's own hash, so adding documents never moves one from training to validation.
+The split depends on each document's own hash, so adding documents never moves one from training to
+validation.
 """
 
 from collections.abc import Iterator
@@ -84,8 +85,8 @@ class Windows:
         if self.count < needed:
             raise InputError(
                 f"the text has {self.count * self.length:,} distinct tokens to train on, this fidelity trains "
-                f"on {needed * self.length:,}; give at least {needed / max(1, self.count):.1f} times as much "
-                "text or choose a smaller fidelity"
+                f"on {needed * self.length:,}; give {needed / max(1, self.count):.1f} times the text "
+                "or choose a smaller fidelity"
             )
         order = np.random.default_rng([seed, 1]).permutation(self.count)[:needed]
         for step in range(steps):

@@ -1,8 +1,9 @@
 """Engram tables inside the transformer, as published (arXiv 2601.07372; released code engram_demo_v1.py).
 
-e = concatenation of the rows that a token's N-grams address; v = W_V e; for each residual branch k = W_K e and
-a = sigmoid(s), s the signed square root of RMSNorm(h) . RMSNorm(k) / sqrt(d); u = a v; the short convolution adds
-SiLU(causal depthwise conv(RMSNorm(u), kernel 4, dilation N)) + u; the result is added to the stream.
+e = concatenation of the rows that a token's N-grams address; v = W_V e; for each residual branch k = W_K e
+and a = sigmoid(s), s the signed square root of RMSNorm(h) . RMSNorm(k) / sqrt(d); u = a v; the short
+convolution adds SiLU(causal depthwise conv(RMSNorm(u), kernel 4, dilation N)) + u; the result is added to
+the stream.
 """
 
 from collections.abc import Sequence

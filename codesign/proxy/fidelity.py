@@ -15,10 +15,10 @@ FOLDER = Path(__file__).parent / "fidelities"
 
 @dataclass(frozen=True)
 class Fidelity:
-    """One recipe. Every field is part of the key of a stored result, except `name`, `about` and `seed_sd`.
+    """One recipe. Every field is part of the key of a stored result, except `name`, `about` and `noise`.
 
-    hidden, layers, head_dim, active_experts: the size that `scale.scale` brings a model to; of the experts that
-        a token of the full model uses, at most `active_experts` routed ones are kept.
+    hidden, layers, head_dim, active_experts: the size that `scale.scale` brings a model to; of the experts
+        that a token of the full model uses, at most `active_experts` routed ones are kept.
     vocab: tokens of the BPE vocabulary.
     sequence, batch, steps: tokens of a sequence, sequences of a step, steps. The learning rate rises over
         `warmup` of the steps and then falls linearly to zero, so every run is annealed.
@@ -26,7 +26,8 @@ class Fidelity:
     validation_sequences: held-out windows, the same for every model.
     must_learn: nats below the unigram entropy that the loss must reach by half of the steps.
     device, dtype, expert_kernel: "auto" chooses for the machine.
-    seed_sd: standard deviation of bits per byte over seeds that was measured for this recipe on bundled text.
+    noise: bits per byte; times the square root of two, the standard deviation of the difference of two models
+        trained with the same seed, as measured for this recipe on the bundled text.
     """
 
     name: str
@@ -46,7 +47,7 @@ class Fidelity:
     balance_rate: float
     validation_sequences: int
     must_learn: float
-    seed_sd: float
+    noise: float
     device: str = "auto"
     dtype: str = "auto"
     expert_kernel: str = "auto"
@@ -59,7 +60,7 @@ class Fidelity:
 
     def determines(self) -> dict[str, Any]:
         """What of the recipe changes a result."""
-        return {key: value for key, value in asdict(self).items() if key not in ("name", "about", "seed_sd")}
+        return {key: value for key, value in asdict(self).items() if key not in ("name", "about", "noise")}
 
 
 def names() -> list[str]:

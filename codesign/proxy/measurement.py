@@ -10,6 +10,7 @@ import torch
 from codesign import corpus as corpora
 from codesign import tokenizer
 from codesign.proxy import batches, device, moe, scale, training
+from codesign.proxy import noise as noises
 from codesign.proxy.config import ProxyConfig
 from codesign.proxy.fidelity import Fidelity, load
 from codesign.proxy.quality import Quality
@@ -31,9 +32,9 @@ def measure(
 ) -> Quality:
     """The quality of `model` by a proxy: the stored result, or a training now.
 
-    fidelity: a recipe's name, file or value. corpus: see `codesign.corpus`. progress: called with (step, steps,
-    loss) now and then. keep_weights: keep the trained weights, for `load_weights`.
-    Raises InputError for a model that cannot be scaled, or too little text.
+    fidelity: a recipe's name, file or value. corpus: see `codesign.corpus`. progress: called with (step,
+    steps, loss) now and then. keep_weights: keep the trained weights, for `load_weights`. Raises InputError
+    for a model that cannot be scaled, or too little text.
     """
     recipe = load(fidelity)
     results = store or Store()
@@ -48,9 +49,9 @@ def measure(
         ):
             return known
         run = training.train(config, recipe, tokens, split, seed, where, progress)
-        quality = _quality(run, key, config, recipe, seed, corpus, where, model.name)
+        quality = _quality(run, key, config, recipe, seed, corpus, where, model.name, results)
         if keep_weights and not run.reason:
-            _save_weights(results, key, run.model)
+            _save_weights(results, key, run.model, tokens)
         results.put(quality)
         return quality
 
@@ -90,11 +91,13 @@ def _quality(
     corpus: corpora.Spec,
     where: device.Device,
     name: str,
+    store: Store,
 ) -> Quality:
+    noise = noises.find(store, recipe, corpus)
     bits = run.block_nats / run.block_bytes / math.log(2)
     return Quality(
         bits_per_byte=run.bits_per_byte,
-        standard_error=recipe.seed_sd,
+        standard_error=recipe.noise if noise is None else noise.standard_error,
         fidelity=recipe.name,
         seconds=run.seconds,
         tokens=recipe.tokens,
@@ -105,6 +108,7 @@ def _quality(
         details={
             "model": name,
             "seed": seed,
+            "sequence": recipe.sequence,
             "corpus": corpora.describe(corpus),
             "config": config.document(),
             "parameters": config.parameters(),
@@ -118,10 +122,11 @@ def _quality(
     )
 
 
-def _save_weights(store: Store, key: str, model: Transformer) -> None:
+def _save_weights(store: Store, key: str, model: Transformer, tokens: tokenizer.Tokens) -> None:
     from safetensors.torch import save_file
 
     from codesign import cache
 
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    cache.write_atomically(store.tokenizer(key), lambda path: tokens.tokenizer.save(str(path)))
     cache.write_atomically(store.weights(key), lambda path: save_file(state, str(path)))

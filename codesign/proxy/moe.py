@@ -1,8 +1,8 @@
 """Mixture of experts as in DeepSeek-V3: shared and routed experts, sigmoid affinities, loss-free balancing.
 
-Source: arXiv 2412.19437 section 2.1.2 and arXiv 2408.15664. Affinities s = sigmoid(W_r x); the top k of s + b are
-chosen, their weights are s normalised over the chosen; after each step the bias b of an overloaded expert falls
-by `balance_rate` and that of an underloaded one rises.
+Source: arXiv 2412.19437 section 2.1.2 and arXiv 2408.15664. Affinities s = sigmoid(W_r x); the top k of s +
+b are chosen, their weights are s normalised over the chosen; after each step the bias b of an overloaded
+expert falls by `balance_rate` and that of an underloaded one rises.
 """
 
 from collections.abc import Callable

@@ -8,10 +8,11 @@ from typing import Any
 class Quality:
     """Held-out loss of one proxy, minimised.
 
-    bits_per_byte: over held-out documents. Where the training was stopped early (`reason` is then not empty) it
-        is what a model that knows only token frequencies scores: a finite penalty.
-    standard_error: of bits_per_byte, from seeds and held-out sample, as the fidelity states or the store
-        calibrated it. Differences of two models are surer than this: see `report.compare`.
+    bits_per_byte: over held-out documents. Where the training was stopped early (`reason` is then not empty)
+        it is what a model that knows only token frequencies scores: a finite penalty.
+    standard_error: in bits per byte. Combined in quadrature with that of another model of the same fidelity
+        and seed it is the error of their difference: from `noise.calibrate` where the store has one, else
+        what the fidelity states.
     fidelity: name of the recipe. seconds: wall time of the training. tokens: trained on.
     curve: (step, training loss in nats per token), about 50 points.
     key: hash of everything that determines the result; the name under which the store has it.

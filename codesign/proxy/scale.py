@@ -4,14 +4,15 @@ With capital letters for the full model and small ones for the proxy (D, d hidde
 experts, W their width, S total width of the shared experts; L, l layers):
 
 1.  Attention keeps the ratio of key-value heads to heads (latent attention counts as one to one).
-2.  a = min(A, what the fidelity allows); w = (A W / D) d / a and s = (S / D) d keep the feed-forward part's share
-    of the active parameters (w in steps of 8). Dense layers keep their relative width.
+2.  a = min(A, what the fidelity allows); w = (A W / D) d / a and s = (S / D) d keep the feed-forward part's
+    share of the active parameters (w in steps of 8). Dense layers keep their relative width.
 3.  Sparse parameters keep their ratio to the active expert parameters: each layer has (E - A) a / A inactive
-    experts, and tables weigh as many experts in the proxy as they do in the full model, times a / A. The Engram
-    share of the sparse parameters is therefore kept. (A model without experts keeps tables : other parameters.)
-4.  Engram: orders, heads, gate, convolution and hash layout are kept; the memory vector keeps its ratio to the
-    hidden width as far as whole values per row allow. A table layer I > 0 becomes max(1, I (l-1) / (L-1)),
-    rounded; layers that meet are moved to the next free one. Layer 0 stays layer 0.
+    experts, and tables weigh as many experts in the proxy as they do in the full model, times a / A. The
+    Engram share of the sparse parameters is therefore kept. (A model without experts keeps tables : other
+    parameters.)
+4.  Engram: orders, heads, gate, convolution and hash layout are kept; the memory vector keeps its ratio to
+    the hidden width as far as whole values per row allow. A table layer I > 0 becomes max(1, I (l-1) /
+    (L-1)), rounded; layers that meet are moved to the next free one. Layer 0 stays layer 0.
 5.  Equal compute: the FLOPs of W_K, W_V and the router are paid by the width of the shared experts (or of the
     routed ones, or of the dense layers, where there are none), so that FLOPs per token stay what they are
     without tables and with a router of 12 experts per active one (the published 72 : 6).
@@ -49,7 +50,8 @@ def scale(model: Model, fidelity: Fidelity, compressed_vocab: int = 0) -> ProxyC
     """The proxy of `model` at the size of `fidelity`.
 
     compressed_vocab: distinct canonical ids of the proxy's own tokenizer, recorded with the tables.
-    Raises InputError where the model cannot be scaled: more Engram layers than layers, no room for its tables.
+    Raises InputError where the model cannot be scaled: more Engram layers than layers, no room for its
+    tables.
     """
     d, heads = fidelity.hidden, fidelity.hidden // fidelity.head_dim
     part = _feed_forward(model, fidelity)
@@ -169,7 +171,7 @@ def _equal_compute(model: Model, config: ProxyConfig, part: _FeedForward) -> Pro
     if not fits:
         raise InputError(
             f"{model.name}: the projections of its Engram cost more than the feed-forward part of a proxy of "
-            f"width {config.hidden} can give; choose a narrower memory, fewer Engram layers or a larger fidelity"
+            f"width {config.hidden} can give; choose a narrower memory, fewer Engram layers or a larger one"
         )
     return changed
 
@@ -204,9 +206,9 @@ def _with_table_values(model: Model, config: ProxyConfig, values: float) -> Prox
     rows = values / engram.head_dim
     if rows < count * _FEWEST_ROWS:
         raise InputError(
-            f"{model.name}: its tables leave {max(0, int(rows))} rows in a proxy of width {config.hidden}, fewer "
-            f"than {_FEWEST_ROWS} for each of {count} tables; choose fewer heads or orders, more rows or a larger "
-            "fidelity"
+            f"{model.name}: its tables leave {max(0, int(rows))} rows in a proxy of width {config.hidden}, "
+            f"fewer than {_FEWEST_ROWS} for each of {count} tables; choose fewer heads or orders, or "
+            "more rows, or a larger fidelity"
         )
     size = int(rows / count)
     for _ in range(8):  # the primes of a table are a little above its nominal size

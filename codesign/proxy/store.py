@@ -1,7 +1,8 @@
 """Results of trainings on disk, shared by studies, workers and (on a shared folder) machines.
 
 One JSON file a result, `KEY.json`, put in place at once; KEY hashes everything that determines the result.
-Weights lie beside it as `KEY.safetensors`, for promoted and exported models only. Nothing else opens the files.
+Weights lie beside it as `KEY.safetensors`, for promoted and exported models only. Nothing else opens the
+files.
 """
 
 import hashlib
@@ -52,12 +53,16 @@ class Store:
 
     def remove(self, key: str) -> None:
         """Forget a result and its weights; a key that is not there is no error."""
-        for path in (self._file(key), self.weights(key), self._lock(key)):
+        for path in (self._file(key), self.weights(key), self.tokenizer(key), self._lock(key)):
             path.unlink(missing_ok=True)
 
     def weights(self, key: str) -> Path:
         """Where the weights of a result lie, if they were kept."""
         return self.path / f"{key}.safetensors"
+
+    def tokenizer(self, key: str) -> Path:
+        """Where the tokenizer of those weights lies."""
+        return self.path / f"{key}.tokenizer"
 
     @contextmanager
     def training(self, key: str) -> Iterator[None]:

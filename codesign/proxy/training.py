@@ -33,8 +33,8 @@ _CURVE_POINTS = 50
 class Run:
     """What a training left: losses, times, and the model.
 
-    curve: (step, smoothed training loss in nats per token). block_nats, block_bytes: (windows,) sums over each
-    held-out window. reason: why it was stopped early, or "".
+    curve: (step, smoothed training loss in nats per token). block_nats, block_bytes: (windows,) sums over
+    each held-out window. reason: why it was stopped early, or "".
     """
 
     curve: tuple[tuple[int, float], ...]
@@ -62,8 +62,8 @@ def train(
 ) -> Run:
     """Train `config` as `fidelity` says and measure it on held-out windows.
 
-    The run is a function of its arguments, this machine's kind and the torch version: one thread, streams keyed
-    by seed and tensor name, data order by seed. Raises InputError for too little text.
+    The run is a function of its arguments, this machine's kind and the torch version: one thread, streams
+    keyed by seed and tensor name, data order by seed. Raises InputError for too little text.
     """
     started, cpu_started = time.perf_counter(), time.process_time()
     threads = torch.get_num_threads()

@@ -1,7 +1,8 @@
 """The proxy transformer: pre-RMSNorm, rotary positions, grouped-query attention, SwiGLU or experts, Engram.
 
-Every random value comes from a stream keyed by (seed, tensor name), so two models that share a tensor start from
-the same values in it whatever else differs: common random numbers, which make differences of losses less noisy.
+Every random value comes from a stream keyed by (seed, tensor name), so two models that share a tensor start
+from the same values in it whatever else differs: common random numbers, which make differences of losses
+less noisy.
 """
 
 import hashlib
@@ -48,11 +49,8 @@ class Block(nn.Module):
     def __init__(self, config: ProxyConfig, layer: int, balance_rate: float, kernel: str) -> None:
         super().__init__()
         d, M = config.hidden, config.branches
-        tables_here = config.engram is not None and not config.engram.input_only
-        number = (
-            config.engram.layer_ids.index(layer) if tables_here and layer in config.engram.layer_ids else None
-        )  # type: ignore[union-attr]
-        self.engram = None if number is None else Engram(config, number)
+        ids = () if config.engram is None or config.engram.input_only else config.engram.layer_ids
+        self.engram = Engram(config, ids.index(layer)) if layer in ids else None
         self.attention_norm = nn.Parameter(torch.ones(d))
         self.attention = Attention(config)
         self.feed_norm = nn.Parameter(torch.ones(d))
@@ -142,9 +140,9 @@ def _rotation(length: int, head_dim: int, like: Tensor) -> tuple[Tensor, Tensor]
 def initialise(model: Transformer, seed: int) -> None:
     """Fill every matrix from its own stream; norms stay 1, convolutions 0.
 
-    Matrices: normal with standard deviation 1/sqrt(inputs), those that write to the residual stream divided by
-    sqrt(2 x layers) (GPT-2), embeddings and tables as named below. Expert tensors have their experts on the
-    first axis, so models with different numbers of experts share the first ones.
+    Matrices: normal with standard deviation 1/sqrt(inputs), those that write to the residual stream divided
+    by sqrt(2 x layers) (GPT-2), embeddings and tables as named below. Expert tensors have their experts on
+    the first axis, so models with different numbers of experts share the first ones.
     """
     residual = 1 / math.sqrt(2 * model.config.layers)
     for name, tensor in model.named_parameters():
