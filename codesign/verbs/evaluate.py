@@ -22,13 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Answer:
     """Evaluate every design file; one document for one file, a list for several."""
-    import cost_models
+    from codesign.export.specification import from_design
     from codesign.verbs.report import comparison, report
 
-    catalogue = cost_models.load_catalogue(scenario=options.scenario, overrides=overrides(options))
-    designs = [cost_models.read_design(path) for path in options.designs]
-    evaluations = [cost_models.evaluate(design, catalogue) for design in designs]
-    documents = [evaluation.document() for evaluation in evaluations]
+    prices = options.scenario, overrides(options)
+    documents = [from_design(path, *prices).document() for path in options.designs]
     if len(documents) == 1:
         return Answer(documents[0], lambda: report(documents[0]))
     names = [str(path) for path in options.designs]

@@ -9,6 +9,7 @@ from typing import Any
 from codesign.plaintext import count, duration, number, size, table
 
 Document = dict[str, Any]
+_SMALL = 0.005  # share of the time below which an operator is not listed on its own
 
 # What `front`, `show` and a comparison say of a design: label, section, key, form.
 FIGURES = (
@@ -69,9 +70,14 @@ def verdict(document: Document) -> str:
 
 
 def time_table(document: Document) -> str:
-    """Operators by time, largest first."""
+    """Operators by time, largest first; those below half a per cent in one line."""
     operators = sorted(document["breakdown"], key=lambda row: -(row["time_s"] or 0))
     total = sum(row["time_s"] or 0 for row in operators) or 1.0
+    shown = [row for row in operators if (row["time_s"] or 0) >= _SMALL * total]
+    small = [row for row in operators if (row["time_s"] or 0) < _SMALL * total]
+    if small:
+        rest = {key: sum(row[key] or 0 for row in small) for key in ("time_s", "flops", "bytes")}
+        shown.append({"operator": f"{len(small)} smaller ones", "layer_group": "", "bound": "", **rest})
     rows = [
         [
             row["operator"],
@@ -82,23 +88,23 @@ def time_table(document: Document) -> str:
             size(row["bytes"]),
             row["bound"],
         ]
-        for row in operators
+        for row in shown
     ]
     return table(["operator", "layers", "time", "share", "FLOPs", "bytes", "bound"], rows, left=2)
 
 
 def share_table(parts: dict[str, float | None], unit: str) -> str:
-    """Parts of a sum, largest first."""
+    """Parts of a sum, largest first; parts of nothing are left out."""
     total = sum(value or 0 for value in parts.values()) or 1.0
     rows = [
-        [name, number(value), f"{100 * (value or 0) / total:.1f} %"]
+        [name.replace("_", " "), number(value), f"{100 * value / total:.1f} %"]
         for name, value in sorted(parts.items(), key=lambda item: -(item[1] or 0))
+        if value
     ]
     return table(["", unit, "share"], rows)
 
 
 def _at(document: Document, section: str, key: str) -> float | None:
-    """A figure of the document; None where the section is null or per accelerator and host."""
-    part = document.get(section) or {}
-    value = part.get(key)
+    """A figure of the document; None where the section is null."""
+    value = (document.get(section) or {}).get(key)
     return value if isinstance(value, int | float) else None
