@@ -113,6 +113,12 @@ class Model:
     experts_dtype: str = ""  # "": as weights_dtype
     tables_dtype: str = ""
     kv_dtype: str = ""
+    # Tensor-parallel ranks split only routed experts and tables; everything else stands whole on each of them
+    # (DeepSeek-V4.1-Flash: 256 GiB / ranks + 17.2 GiB, SemiAnalysisAI/InferenceX #3337).
+    whole_backbone: bool = False
+    # Scratch memory per token of a step beside activations (DeepSeek-V4.1-Flash: the indexer of its sparse
+    # attention takes 32 GiB at 16,384 tokens, SemiAnalysisAI/InferenceX #3320).
+    workspace_bytes_per_token: float = 0.0
 
     def dtype(self, part: str) -> str:
         """The stored type of a part: "weights", "experts", "tables" or "kv"."""

@@ -72,6 +72,8 @@ MODEL = {
     "experts_dtype": _DTYPE_OR_NULL,
     "tables_dtype": _DTYPE_OR_NULL,
     "kv_dtype": _DTYPE_OR_NULL,
+    "whole_backbone": _FLAG,
+    "workspace_bytes_per_token": Rule("number", 0, 1e12),
 }
 
 ATTENTION = {

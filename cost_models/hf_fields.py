@@ -134,7 +134,7 @@ FAMILIES = {
     "deepseek_v3": Family(_BASE + _MLA + _DEEPSEEK_MOE + _MTP, _MLA_MODEL, "DeepseekV3ForCausalLM"),
     "deepseek_v41": Family(
         _BASE + _MLA + _DEEPSEEK_MOE + _MTP + _HYPER,
-        _MLA_MODEL,
+        _MLA_MODEL | {"whole_backbone": True, "workspace_bytes_per_token": 2.0**21},
         "DeepseekV41ForCausalLM",
         engram_kernel_size=0,
     ),

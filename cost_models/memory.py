@@ -5,7 +5,7 @@ Per accelerator, with t, d, p = tensor, data and pipeline parallel degrees:
     tables      = table bytes / (t p)                     (they are split over tensor-parallel ranks only)
     activations = tokens of one step x the widest live set of tensors
     KV cache    = memory x engine share - weights - tables - activations
-Sources: sharding as in vLLM and SGLang (docs.vllm.ai; SemiAnalysisAI/InferenceX #3337 for DeepSeek-V4.1-Flash).
+Source: sharding as in vLLM and SGLang (docs.vllm.ai; SemiAnalysisAI/InferenceX #3337, DeepSeek-V4.1-Flash).
 """
 
 from dataclasses import dataclass, field
@@ -82,6 +82,17 @@ def weight_bytes(model: Model) -> WeightBytes:
     attention = model.layers * attention_parameters(model) * dtype
     other = (part["router"] + part["norms"] + part["hyper_connections"]) * bf16
     other += part["engram_projections"] * dtype  # engines replicate them
+    if model.whole_backbone:
+        whole, keys = attention + (part["dense_ffn"] + part["shared_experts"]) * dtype, 0.0
+        ends = (part["embedding"] + part["lm_head"] + part["medusa"]) * bf16
+        return WeightBytes(
+            part["routed_experts"] * DTYPE_BYTES[model.dtype("experts")],
+            0.0,
+            0.0,
+            whole + other + ends,
+            0.0,
+            0.0,
+        )
     return WeightBytes(
         experts=part["routed_experts"] * DTYPE_BYTES[model.dtype("experts")],
         split=attention - keys - whole + (part["dense_ffn"] + part["shared_experts"]) * dtype,
@@ -102,9 +113,8 @@ def kv_bytes_per_token(model: Model) -> float:
 def activation_bytes_per_token(model: Model) -> tuple[float, float]:
     """Live tensors of one token in the widest block: (whole on every rank, split over tensor ranks), bytes.
 
-    Whole: the residual branches twice, block input and output, the memory vector. Split: the inner tensors of
-    the wider of attention and feed-forward; routed experts hold inputs, both inner tensors and outputs of every
-    chosen expert.
+    Whole: the residual branches twice, block input and output, the memory vector, the inputs of all chosen
+    experts. Split: the inner tensors of the wider of attention and feed-forward.
     """
     a, moe = model.attention, model.moe
     whole = (2 * model.hyper_connections + 2) * model.hidden
@@ -118,7 +128,7 @@ def activation_bytes_per_token(model: Model) -> tuple[float, float]:
     if moe is not None:
         whole += moe.active_experts * model.hidden
         inner = max(inner, 3 * moe.active_experts * moe.expert_width)
-    return whole * ACTIVATION_BYTES, inner * ACTIVATION_BYTES
+    return whole * ACTIVATION_BYTES + model.workspace_bytes_per_token, inner * ACTIVATION_BYTES
 
 
 def fit(design: Design, parts: Parts) -> Memory:
@@ -224,8 +234,8 @@ def _weights_per_accelerator(model: Model, t: Number, d: Number, p: Number) -> N
 def _copies_per_node(sharing: object, tier: object, per_node: Number, share: Number, node: Node) -> Number:
     """Copies of the tables in a node's host memory.
 
-    "rank": every data-parallel rank has its own, split over its tensor-parallel ranks. "numa", "node": one per
-    NUMA node or node. A replica over several nodes keeps its part on each. Disks hold one copy per node.
+    "rank": every data-parallel rank has its own, split over its tensor-parallel ranks. "numa", "node": one
+    per NUMA node or node. A replica over several nodes keeps its part on each. CXL and disks: one per node.
     """
     ranks = per_node / share
     wanted = np.where(sharing == "rank", ranks, np.where(sharing == "numa", node.numa_nodes, 1))

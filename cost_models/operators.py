@@ -113,10 +113,17 @@ def operators(model: Model) -> OperatorTable:
 
 
 def context_bytes_per_token(model: Model) -> float:
-    """KV cache of one token in one layer, all heads, before parallelism."""
-    a = model.attention
-    values = a.kv_lora_rank + a.qk_rope_head_dim if a.kind == "mla" else 2 * a.kv_heads * a.head_dim
-    return values * DTYPE_BYTES[model.dtype("kv")]
+    """KV cache of one token in one layer, all heads, before parallelism.
+
+    An 8-bit latent keeps its rotary part in bf16 and one fp32 scale per 128 values: 656 bytes for ranks 512 + 64
+    (the layout of vLLM's fp8_ds_mla cache).
+    """
+    a, bytes_ = model.attention, DTYPE_BYTES[model.dtype("kv")]
+    if a.kind != "mla":
+        return 2 * a.kv_heads * a.head_dim * bytes_
+    if bytes_ == 1.0:
+        return a.kv_lora_rank * (1.0 + 4.0 / 128.0) + a.qk_rope_head_dim * DTYPE_BYTES["bf16"]
+    return (a.kv_lora_rank + a.qk_rope_head_dim) * bytes_
 
 
 Row = dict[str, Any]
