@@ -60,8 +60,8 @@ class Space:
     objectives: tuple[str, ...]
     constraints: Limits
     quality: QualitySpec | None
-    text: str
-    file: str
+    text: str = field(repr=False, compare=False)
+    file: str = field(compare=False)
     phase: str = ""
     _grids: dict[bool, Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -95,16 +95,21 @@ class Space:
         fields = self._hardware_fields({k: v for k, v in params.items() if not k.startswith("model.")})
         return self._design(model, fields)
 
-    def hardware(self, model: Model) -> tuple[dict[str, NDArray[Any]], Design]:
+    def hardware(
+        self, model: Model, rows: NDArray[np.int64] | None = None
+    ) -> tuple[dict[str, NDArray[Any]], Design]:
         """Every combination of hardware and serving that can exist: values by parameter, and one array design.
 
         Values are (combinations,) arrays; a parameter that does not apply is None there (see `at`). Above
-        about a million combinations it is a fixed sample of them.
+        about a million combinations it is a fixed sample of them. `rows` picks some of the combinations.
         """
         has_tables = model.engram is not None
         if has_tables not in self._grids:
             self._grids[has_tables] = self._grid(has_tables)
         values, fields = self._grids[has_tables]
+        if rows is not None:
+            values = {name: column[rows] for name, column in values.items()}
+            fields = {name: v[rows] if isinstance(v, np.ndarray) else v for name, v in fields.items()}
         return values, self._design(model, fields)
 
     def designs(self, model: Model, values: Mapping[str, NDArray[Any]]) -> Design:
@@ -195,7 +200,9 @@ class Space:
             cache_tier=_where(cache, fields["serving.tables.cache.tier"]),
             cache_bytes=cache * GIB,
         )
-        serving = Serving(phase=self.phase, tables=tables, **{k: fields[f"serving.{k}"] for k in _SERVING_NUMBERS})
+        serving = Serving(
+            phase=self.phase, tables=tables, **{k: fields[f"serving.{k}"] for k in _SERVING_NUMBERS}
+        )
         system = System(
             accelerator=fields["system.accelerator"],
             accelerators=fields["system.accelerators"],
@@ -288,7 +295,11 @@ def _parameter(name: str, spec: Any) -> Parameter:
     if isinstance(spec, Choices):
         return Parameter(name, "categorical", tuple(spec.choices), conditions=conditions)
     if isinstance(spec, Range):
-        kind = "int" if isinstance(spec.low, int) and isinstance(spec.high, int) and name not in _REALS else "float"
+        kind = (
+            "int"
+            if isinstance(spec.low, int) and isinstance(spec.high, int) and name not in _REALS
+            else "float"
+        )
         return Parameter(
             name, kind, low=spec.low, high=spec.high, step=spec.step or 0.0, log=spec.log, points=spec.points,
             conditions=conditions,
@@ -310,20 +321,24 @@ def _checked(parameters: list[Parameter], fixed: Mapping[str, Any], document: Do
     for p in parameters:
         path = tuple(p.name.split("."))
         if len(p.choices) > MOST_SUBSETS:
-            raise document.error(path, f"gives {len(p.choices)} sets, at most {MOST_SUBSETS} are allowed; lower max")
+            raise document.error(
+                path, f"gives {len(p.choices)} sets, at most {MOST_SUBSETS} are allowed; lower max"
+            )
         for condition in p.conditions:
             if condition.parameter not in names | set(fixed):
                 rule = f"names {condition.parameter}, which {one_of(names, condition.parameter)}"
                 raise document.error((*path, "when"), f"{rule} (parameters that stand before it)")
             if not p.name.startswith("model.") and condition.parameter.startswith("model."):
-                raise document.error((*path, "when"), "must name parameters of system or serving, not of the model")
+                raise document.error(
+                    (*path, "when"), "must name parameters of system or serving, not of the model"
+                )
         names.add(p.name)
-    catalogue = cost_models.load_catalogue()
+    known = cost_models.load_catalogue().accelerators()
     accelerators = next((p.choices for p in parameters if p.name == "system.accelerator"), None)
     for index, name in enumerate(accelerators or (fixed["system.accelerator"],)):
-        if name not in catalogue.accelerators:
+        if name not in known and Path(str(name)).suffix not in (".yaml", ".yml"):
             path = ("system", "accelerator") + (("choices", index) if accelerators else ())
-            raise document.error(path, one_of(catalogue.accelerators, name))
+            raise document.error(path, one_of(known, name))
     return parameters
 
 
@@ -349,7 +364,9 @@ def _objectives(spec: SpaceFile, document: Document) -> tuple[str, ...]:
     objectives = tuple(spec.objectives or default)
     for index, name in enumerate(objectives):
         if name == _QUALITY and not spec.quality:
-            raise document.error(("objectives", index), "needs `quality: {fidelity: ...}`: nothing is trained here")
+            raise document.error(
+                ("objectives", index), "needs `quality: {fidelity: ...}`: nothing is trained here"
+            )
         if name not in known:
             raise document.error(("objectives", index), one_of(known, name))
     return objectives
@@ -377,7 +394,9 @@ def _check_model(space: Space, document: Document) -> None:
         rule = "has no effect: the base has no Engram; give engram_share or engram_rows too"
         raise document.error(tuple(shaped[0].split(".")), rule)
     if space.base.moe is None and "model.active_experts" in names:
-        raise document.error(("model", "active_experts"), f"needs a base with experts, but {space.base.name} is dense")
+        raise document.error(
+            ("model", "active_experts"), f"needs a base with experts, but {space.base.name} is dense"
+        )
 
 
 def _default_fields() -> dict[str, Any]:

@@ -1,0 +1,112 @@
+"""Progress that people read, on stderr: one line on a terminal, else a line every ten seconds."""
+
+import contextlib
+import sys
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.trial import TrialState
+
+from codesign.front import non_dominated
+from codesign.search import study as studies
+from codesign.search.completion import minimised_values
+from codesign.search.reference import volume
+from codesign.search.runner import count_proposed
+from codesign.search.workers import Task
+from search_spaces import Space, restore
+
+_TERMINAL_SECONDS, _LOG_SECONDS = 1.0, 10.0
+
+
+def snapshot(study: optuna.Study, space: Space) -> dict[str, Any]:
+    """Counts, front and hypervolume of a study now."""
+    trials = study.get_trials(deepcopy=False)
+    finished = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+    complete = [
+        t for t in trials if t.state == TrialState.COMPLETE and all(v <= 0 for v in t.constraints.values())
+    ]
+    values = minimised_values(space, complete)
+    front = np.flatnonzero(non_dominated(values))
+    return {
+        "trials": len(finished),
+        "proposed": count_proposed(finished),
+        "running": sum(t.state == TrialState.RUNNING for t in trials),
+        "trainings": sum(bool(t.user_attrs.get("trained")) for t in complete),
+        "feasible": len(complete),
+        "front": [complete[i].number for i in front],
+        "hypervolume": volume(space, study.user_attrs.get("reference_point"), complete),
+        "best": dict(zip(space.objectives, _best(study, complete), strict=True)) if complete else {},
+    }
+
+
+def _best(study: optuna.Study, trials: list[optuna.trial.FrozenTrial]) -> list[float]:
+    columns = zip(*(t.values for t in trials), strict=True)
+    return [
+        max(column) if direction.name == "MAXIMIZE" else min(column)
+        for column, direction in zip(columns, study.directions, strict=True)
+    ]
+
+
+class Progress:
+    """Reports while its `with` block runs, from a thread of its own with its own connection."""
+
+    def __init__(self, task: Task) -> None:
+        self._task, self._space = task, restore(task.space)
+        self._done = threading.Event()
+        self._terminal = sys.stderr.isatty()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._at_start: int | None = None
+        self._started = time.monotonic()
+
+    def __enter__(self) -> "Progress":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+        with contextlib.suppress(Exception):
+            self._report(studies.load(self._task.url, self._task.study))
+        if self._terminal:
+            print(file=sys.stderr)
+
+    def _watch(self) -> None:
+        wait = _TERMINAL_SECONDS if self._terminal else _LOG_SECONDS
+        study = None
+        while not self._done.wait(wait):
+            with contextlib.suppress(Exception):  # a report that fails must not end the search
+                study = study or studies.load(self._task.url, self._task.study)
+                self._report(study)
+
+    def _report(self, study: optuna.Study) -> None:
+        now = snapshot(study, self._space)
+        if self._at_start is None:
+            self._at_start = now["proposed"]
+        line = self._line(now)
+        print(f"\r{line}\x1b[K" if self._terminal else line, end="" if self._terminal else "\n",
+              file=sys.stderr, flush=True)  # fmt: skip
+
+    def _line(self, now: dict[str, Any]) -> str:
+        parts = [f"{now['proposed']}/{self._task.trials} proposed"]
+        if self._space.quality:
+            parts.append(f"{now['trainings']} trained")
+        parts += [f"{now['feasible']} designs", f"front {len(now['front'])}"]
+        if now["hypervolume"] is not None:
+            parts.append(f"hypervolume {now['hypervolume']:.4g}")
+        parts += [f"best {name} {value:.4g}" for name, value in list(now["best"].items())[:1]]
+        done = now["proposed"] - (self._at_start or 0)
+        elapsed = time.monotonic() - self._started
+        if done > 0 and now["proposed"] < self._task.trials:
+            left = elapsed / done * (self._task.trials - now["proposed"])
+            parts.append(f"{_duration(left)} left")
+        else:
+            parts.append(f"{_duration(elapsed)} so far")
+        return ", ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}" if minutes >= 60 else f"{minutes}:{seconds:02}"

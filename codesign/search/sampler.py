@@ -1,0 +1,321 @@
+"""Which design next: the default sampler `codesign`, and Optuna's own by name.
+
+The default uses what is known about the problem: only the loss needs a training, everything else is analytic.
+A Gaussian process predicts the loss of untrained models; each candidate's exact hardware front says which part
+of the analytic box it reaches; so the expected hypervolume improvement of training it is, at every point v of
+the box that it covers, the expected improvement of its loss below the best loss L(v) that trained models offer
+there:    EHVI = mean over v of  covers(v) * E[(L(v) - loss)+],   loss ~ N(mu, sigma^2)
+which is closed-form. Trained models count with their predicted, not their observed loss, so that one lucky seed
+does not fool it. Models in training count as if they had their predicted loss.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+from scipy.special import ndtr
+
+import cost_models
+from codesign.errors import InputError
+from codesign.search.distributions import distributions, random_value
+from codesign.search.gp import GaussianProcess
+from codesign.search.landscape import Candidate, Landscape
+from search_spaces import Parameter, Space
+
+DEFAULT = "codesign"
+NAMES = (DEFAULT, "random", "tpe", "nsga2", "nsga3", "gp")
+_MOST_ENUMERATED = 2000  # model spaces up to this size are listed instead of sampled
+_NEW_PER_ASK = 48  # candidates whose front is computed per ask
+_DRAWN_PER_ASK = 1000  # of which the surrogate picks a third
+_KEPT = 2000  # candidates kept from ask to ask
+_FEW = 1e-12
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A model that was trained or is in training (loss None)."""
+
+    params: dict[str, Any]
+    key: str
+    loss: float | None
+    standard_error: float
+
+
+class CompletionSampler(BaseSampler):
+    """Expected hypervolume improvement over models, each completed with its whole hardware front.
+
+    startup: how many models are trained at random places before the surrogate is trusted.
+    """
+
+    def __init__(
+        self, space: Space, catalogue: cost_models.Catalogue, seed: int | None = 0, startup: int = 8
+    ) -> None:
+        self._space, self._seed, self._startup = space, seed, startup
+        self._generator = np.random.default_rng(seed)
+        self.landscape = Landscape(space, catalogue)
+        self._candidates: dict[str, Candidate] = {}
+        self._keys: dict[tuple[Any, ...], str] = {}  # of all parameters ever looked at; "": no such model
+        self._gp = GaussianProcess()
+        self._listed = _enumerated(space)
+        self._distributions = distributions(space)
+
+    def reseed_rng(self) -> None:
+        """Take fresh randomness, so that parallel workers do not propose alike."""
+        self._generator = np.random.default_rng()
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """All parameters of the space: the sampler chooses all of them together."""
+        return self._distributions
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The next model with the best compromise of its hardware; empty where nothing can be proposed."""
+        chosen = self.propose(observations(self._space, study.get_trials(deepcopy=False), trial.number))
+        return {} if chosen is None else {n: v for n, v in (chosen.params | chosen.hardware).items() if n}
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """A random value, for parameters that the proposal left open."""
+        parameter = next((p for p in self._space.parameters if p.name == param_name), None)
+        if parameter is None:
+            raise InputError(f"{param_name} is not a parameter of space {self._space.name}")
+        return random_value(parameter, self._generator)
+
+    def exhausted(self, trials: Sequence[FrozenTrial]) -> bool:
+        """Whether every model of the space has been proposed; only known for spaces small enough to list."""
+        if self._listed is None:
+            return False
+        seen = observations(self._space, trials, len(trials), every=True)
+        keys, tried = {o.key for o in seen} | {""}, {_tuple(o.params) for o in seen}
+        for params in self._listed:
+            if _tuple(params) in tried:
+                continue
+            key = self._keys.get(_tuple(params))
+            if key is None or (key not in keys and self._candidates[key].reachable):
+                return False
+        return True
+
+    def propose(self, seen: Sequence[Observation]) -> Candidate | None:
+        """The model to train next, given what was trained. None where there is no other model."""
+        keys = {o.key for o in seen}
+        trained = [o for o in seen if o.loss is not None]
+        if self._space.quality and len(trained) < self._startup:
+            return self._spread(seen, keys)
+        if self._space.quality:
+            x = np.array([self._candidate_of(o).features for o in trained])
+            y = np.array([o.loss for o in trained], dtype=float)
+            self._gp.fit(x, y, np.array([o.standard_error for o in trained]))
+        self._grow(keys)
+        pool = [c for c in self._candidates.values() if c.reachable and c.key not in keys]
+        if not pool:
+            return self._spread(seen, keys)
+        gains = self.improvement(pool, seen)
+        order = np.argsort(-gains)
+        if self._listed is None:  # a pool without end: keep the best
+            self._candidates = {pool[i].key: pool[i] for i in order[:_KEPT]} | {
+                o.key: self._candidates[o.key] for o in seen if o.key in self._candidates
+            }
+        if gains[order[0]] > _FEW:
+            return pool[order[0]]
+        # nothing promises a gain: learn where the loss is least known
+        _, deviation = self._predict(pool)
+        return pool[int(np.argmax(deviation))]
+
+    def improvement(self, pool: Sequence[Candidate], seen: Sequence[Observation]) -> NDArray[np.float64]:
+        """Expected hypervolume improvement of each candidate: (pool,), in units of loss x share of the box."""
+        known = [self._candidate_of(o) for o in seen]
+        mean, _ = self._predict(known)
+        losses = [o.loss for o in seen if o.loss is not None]
+        reference = max(losses) + 0.1 * (max(losses) - min(losses)) if losses else 1.0
+        level = np.full(len(self.landscape.points), reference)
+        for candidate, loss in zip(known, mean, strict=True):
+            level = np.where(candidate.covers, np.minimum(level, loss), level)
+        mean, deviation = self._predict(pool)
+        covers = np.array([c.covers for c in pool])
+        z = (level[None] - mean[:, None]) / deviation[:, None]
+        density = np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
+        gain = deviation[:, None] * (z * ndtr(z) + density)
+        return np.asarray((covers * gain).mean(axis=1))
+
+    def _predict(self, candidates: Sequence[Candidate]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        if not self._space.quality or not candidates:
+            return np.zeros(len(candidates)), np.full(len(candidates), _FEW)
+        return self._gp.predict(np.array([c.features for c in candidates]))
+
+    def _candidate_of(self, observation: Observation) -> Candidate:
+        if observation.key not in self._candidates:
+            made = self.landscape.candidate(observation.params)
+            assert made is not None  # it has been trained
+            self._candidates[observation.key] = made
+        return self._candidates[observation.key]
+
+    def _grow(self, keys: set[str]) -> None:
+        """Add candidates: random ones that the surrogate likes, neighbours of the best, and plain random ones."""
+        draws = self._draw(_DRAWN_PER_ASK)
+        if not draws:
+            return
+        third = _NEW_PER_ASK // 3
+        if self._space.quality and len(draws) > _NEW_PER_ASK:
+            from codesign.search.landscape import features
+
+            mean, deviation = self._gp.predict(np.array([features(self._space, d) for d in draws]))
+            liked = [draws[i] for i in np.argsort(mean - deviation)[:third]]
+        else:
+            liked = draws[:third]
+        best = list(self._candidates.values())[: 2 * third]
+        near = (
+            [self.landscape.mutated(c.params, self._generator) for c in best] if self._listed is None else []
+        )
+        for params in [*liked, *near[:third], *draws[-third:]]:
+            self._add(params)
+
+    def _draw(self, count: int) -> list[dict[str, Any]]:
+        if self._listed is not None:
+            fresh = [p for p in self._listed if _tuple(p) not in self._keys]
+            return [fresh[i] for i in self._generator.permutation(len(fresh))[:count]]
+        return [self.landscape.random_params(self._generator) for _ in range(count)]
+
+    def _add(self, params: dict[str, Any]) -> Candidate | None:
+        if _tuple(params) in self._keys:
+            return None
+        made = self.landscape.candidate(params)
+        self._keys[_tuple(params)] = made.key if made else ""
+        if made is not None:
+            self._candidates.setdefault(made.key, made)
+        return made
+
+    def _spread(self, seen: Sequence[Observation], keys: set[str]) -> Candidate | None:
+        """Of some random models that can run, the one farthest from all models seen."""
+        places = [self._candidate_of(o).features for o in seen]
+        found: list[Candidate] = []
+        for params in self._draw(64):
+            made = self._add(params)
+            if made is not None and made.reachable and made.key not in keys:
+                found.append(made)
+            if len(found) >= 8:
+                break
+        found = found or [c for c in self._candidates.values() if c.reachable and c.key not in keys]
+        if not found:
+            return None
+        if not places:
+            return found[0]
+        gaps = [min(np.linalg.norm(c.features - place) for place in places) for c in found]
+        return found[int(np.argmax(gaps))]
+
+
+def observations(
+    space: Space, trials: Sequence[FrozenTrial], before: int, every: bool = False
+) -> list[Observation]:
+    """Models trained, and models in training, by the trials numbered below `before` (all, for a retry)."""
+    found: dict[str, Observation] = {}
+    for trial in trials:
+        attributes = trial.user_attrs
+        key = attributes.get("model")
+        if key is None or "completes" in attributes or trial.number == before:
+            continue
+        params = {n: v for n, v in trial.params.items() if n.startswith("model.")}
+        quality = attributes.get("quality")
+        if trial.state == TrialState.COMPLETE:
+            loss = quality["bits_per_byte"] if quality else (None if space.quality else 0.0)
+            error = (quality or {}).get("standard_error") or 0.0
+            found[key] = Observation(params, key, loss, error)
+        elif trial.state == TrialState.RUNNING or (every and trial.state == TrialState.PRUNED):
+            found.setdefault(key, Observation(params, key, None, 0.0))
+    return list(found.values())
+
+
+def by_name(
+    name: str, space: Space, catalogue: cost_models.Catalogue, seed: int | None, startup: int
+) -> BaseSampler:
+    """The sampler of a name. Raises InputError for an unknown one."""
+    if name == DEFAULT:
+        return CompletionSampler(space, catalogue, seed, startup)
+    if name == "random":
+        return optuna.samplers.RandomSampler(seed=seed)
+    if name == "nsga2":
+        return optuna.samplers.NSGAIISampler(seed=seed, population_size=20)
+    if name == "nsga3":
+        return optuna.samplers.NSGAIIISampler(seed=seed, population_size=20)
+    if name == "tpe":
+        return _AsTheyRan(optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True))
+    if name == "gp":
+        return _AsTheyRan(optuna.samplers.GPSampler(seed=seed))
+    raise InputError(f"sampler must be one of {', '.join(NAMES)}, got {name!r}")
+
+
+class _AsTheyRan(BaseSampler):
+    """Shows a sampler only the trials that were proposed, not the completions: those would drown them."""
+
+    def __init__(self, sampler: BaseSampler) -> None:
+        self._sampler = sampler
+        self._shadow: optuna.Study | None = None
+        self._copied: set[int] = set()
+
+    def reseed_rng(self) -> None:
+        self._sampler.reseed_rng()
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        return self._sampler.infer_relative_search_space(self._synced(study), trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return self._sampler.sample_relative(self._synced(study), trial, search_space)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        return self._sampler.sample_independent(self._synced(study), trial, param_name, param_distribution)
+
+    def _synced(self, study: optuna.Study) -> optuna.Study:
+        if self._shadow is None:
+            self._shadow = optuna.create_study(directions=study.directions)
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
+            if trial.number not in self._copied:
+                self._copied.add(trial.number)
+                if "completes" not in trial.user_attrs:
+                    self._shadow.add_trial(trial)
+        return self._shadow
+
+
+def _enumerated(space: Space) -> list[dict[str, Any]] | None:
+    """All values of the model parameters, or None where there are too many."""
+    if any(p.kind == "float" and not p.step for p in space.model_parameters):
+        return None
+    rows: list[dict[str, Any]] = [{}]
+    for p in space.model_parameters:
+        if p.kind == "int" and (p.high - p.low) / (p.step or 1) > _MOST_ENUMERATED:
+            return None
+        levels = (
+            p.levels() if p.kind != "int" else tuple(range(int(p.low), int(p.high) + 1, int(p.step) or 1))
+        )
+        rows = _expanded(space, rows, p, levels)
+        if len(rows) > _MOST_ENUMERATED:
+            return None
+    return rows
+
+
+def _expanded(
+    space: Space, rows: list[dict[str, Any]], p: Parameter, levels: tuple[Any, ...]
+) -> list[dict[str, Any]]:
+    return [
+        new
+        for row in rows
+        for new in ([row | {p.name: v} for v in levels] if p.applies(space.fixed | row) else [row])
+    ]
+
+
+def _tuple(params: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(sorted(params.items()))

@@ -1,0 +1,142 @@
+"""Workers: the search loop in this process, or in several that share the study."""
+
+import multiprocessing
+import os
+import signal
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import optuna
+
+import cost_models
+from codesign.errors import CodesignError, StudyError
+from codesign.search import completion
+from codesign.search import study as studies
+from codesign.search.runner import Measure, Worker
+from codesign.search.sampler import by_name
+from cost_models.design import Model
+from search_spaces import Space, restore
+
+_MOST_RESTARTS = 3  # of workers that die without a word
+
+
+@dataclass(frozen=True)
+class Task:
+    """A search as plain values, for other processes. space: as `Space.stored`."""
+
+    space: dict[str, Any]
+    study: str
+    url: str
+    sampler: str
+    seed: int
+    trials: int
+    startup: int
+    completions: int | None
+    store: str | None
+    scenario: str | None
+    overrides: dict[str, Any]
+    threads: int = 0  # of torch, per process; 0: as torch likes
+
+
+def work(task: Task, study: optuna.Study | None = None) -> None:
+    """Search in this process until the study is done."""
+    space = restore(task.space)
+    catalogue = cost_models.load_catalogue(task.scenario, task.overrides or None)
+    record = study or studies.load(task.url, task.study)
+    # a resumed study must not repeat the proposals it began with
+    seed = task.seed + 1009 * len(record.get_trials(deepcopy=False))
+    sampler = by_name(task.sampler, space, catalogue, seed, task.startup)
+    record.sampler = sampler
+    most = completion.MOST_PER_MODEL if task.completions is None else task.completions
+    Worker(
+        record, task.url, space, catalogue, sampler, measure(space, task), task.trials, task.startup, most
+    ).run()
+
+
+def measure(space: Space, task: Task) -> Measure:
+    """How the quality of a model is measured in this space: a proxy from the store, or trained now."""
+    if space.quality is None:
+        return _nothing
+    from codesign import proxy
+
+    if task.threads:
+        import torch
+
+        torch.set_num_threads(task.threads)
+    spec, store = space.quality, proxy.Store(task.store)
+
+    def by_proxy(model: Model) -> dict[str, Any]:
+        fresh: list[int] = []
+        quality = proxy.measure(
+            model, fidelity=spec.fidelity, seed=spec.seed, corpus=spec.corpus, store=store,
+            progress=lambda step, steps, loss: fresh.append(step),
+        )  # fmt: skip
+        return {
+            "bits_per_byte": quality.bits_per_byte, "standard_error": quality.standard_error,
+            "fidelity": quality.fidelity, "seconds": quality.seconds, "tokens": quality.tokens,
+            "key": quality.key, "reason": quality.reason, "stored": not fresh,
+        }  # fmt: skip
+
+    return by_proxy
+
+
+def _nothing(model: Model) -> None:
+    return None
+
+
+def work_in_processes(task: Task, count: int) -> None:
+    """Search in `count` processes; a dead one is replaced. Ctrl-C ends them all and keeps what is finished."""
+    context = multiprocessing.get_context("spawn")
+    threads = max(1, (os.cpu_count() or 1) // count)
+    messages = context.Queue()
+    restarts = 0
+
+    def start(index: int) -> Any:
+        own = replace(task, seed=task.seed + 7919 * index, threads=threads)
+        process = context.Process(target=_process, args=(own, messages), daemon=False)
+        process.start()
+        return process
+
+    running = {index: start(index) for index in range(count)}
+    try:
+        while running:
+            time.sleep(0.1)
+            for index, process in list(running.items()):
+                if process.is_alive():
+                    continue
+                del running[index]
+                if process.exitcode == 0:
+                    continue
+                if process.exitcode == 1 and not messages.empty():
+                    raise messages.get()
+                restarts += 1
+                if restarts > _MOST_RESTARTS:
+                    raise StudyError(
+                        f"{restarts} workers died (the last with status {process.exitcode}); is there enough memory "
+                        "for so many? Go on with --resume and fewer --workers"
+                    )
+                running[index + count] = start(index + count)
+    except BaseException:
+        for process in running.values():
+            if process.is_alive() and process.pid:
+                os.kill(process.pid, signal.SIGINT)
+        for process in running.values():
+            process.join(timeout=30)
+            process.kill()
+        raise
+
+
+def _process(task: Task, messages: Any) -> None:
+    """The main function of a worker process."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with studies.storage_errors(task.url):
+            work(task)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except CodesignError as error:
+        messages.put(type(error)(str(error)))
+        messages.close()
+        messages.join_thread()
+        raise SystemExit(1) from None

@@ -1,0 +1,277 @@
+"""What a space file may say.
+
+A field is either a fixed value, or free: `{choices: [..]}`, `{low: .., high: .., step: .., log: ..}`; a set of
+layers is `{subsets: [[1], [1, 14]]}` or `{of: [1, 7, 14], min: 1, max: 2}`. A free field may carry
+`when: {serving.tables.tier: [dram, cxl]}` or `when: {system.host.ssd_gib: {above: 0}}`.
+Layers are counted from 0; GiB and token counts carry their unit in the name, everything else is SI.
+"""
+
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from cost_models.design import DTYPE_BYTES, TIERS
+
+T = TypeVar("T")
+
+Count = Annotated[int, Field(strict=True, ge=1)]
+Whole = Annotated[int, Field(strict=True, ge=0)]
+Share = Annotated[float, Field(strict=True, ge=0, lt=1)]
+Amount = Annotated[float, Field(strict=True, ge=0)]
+Positive = Annotated[float, Field(strict=True, gt=0)]
+Dtype = Literal[tuple(DTYPE_BYTES)]  # type: ignore[valid-type]
+Tier = Literal[TIERS]  # type: ignore[valid-type]
+
+
+class Strict(BaseModel):
+    """A mapping with known fields only."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Above(Strict):
+    """Where the other parameter is greater than this."""
+
+    above: float
+
+
+When = dict[str, Above | list[bool | int | float | str]]
+
+
+class Choices(Strict, Generic[T]):
+    """A list of values, without an order."""
+
+    choices: Annotated[list[T], Field(min_length=1)]
+    when: When = {}
+
+    @field_validator("choices")
+    @classmethod
+    def _distinct(cls, choices: list[T]) -> list[T]:
+        return _distinct(choices)
+
+
+class Range(Strict, Generic[T]):
+    """Numbers between two bounds, both included."""
+
+    low: T
+    high: T
+    step: Positive | None = None
+    log: bool = False
+    points: Annotated[int, Field(strict=True, ge=2, le=1000)] = 9
+    when: When = {}
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Range[T]":
+        if self.low >= self.high:  # type: ignore[operator]
+            raise _rule("low", f"must be less than high ({self.high}), got {self.low}")
+        if self.log and self.low <= 0:  # type: ignore[operator]
+            raise _rule("low", f"must be > 0 where log is true, got {self.low}")
+        if self.log and self.step:
+            raise _rule("step", "cannot be combined with log: true; leave one out")
+        if isinstance(self.low, int) and isinstance(self.high, int) and self.step and self.step % 1:
+            raise _rule("step", f"must be a whole number, got {self.step}")
+        return self
+
+
+class Subsets(Strict):
+    """A list of sets of layers."""
+
+    subsets: Annotated[list[list[Whole]], Field(min_length=1)]
+    when: When = {}
+
+    @field_validator("subsets")
+    @classmethod
+    def _sets(cls, subsets: list[list[int]]) -> list[list[int]]:
+        return _distinct([sorted(set(subset)) for subset in subsets])
+
+
+class SubsetOf(Strict):
+    """All sets of min to max of the given layers."""
+
+    of: Annotated[list[Whole], Field(min_length=1, max_length=24)]
+    min: Count = 1
+    max: Count | None = None
+    when: When = {}
+
+    @model_validator(mode="after")
+    def _sizes(self) -> "SubsetOf":
+        if self.min > (self.max or len(self.of)) or (self.max or 1) > len(self.of):
+            raise _rule("max", f"must lie between min ({self.min}) and {len(self.of)}, got {self.max}")
+        return self
+
+
+def _form(value: Any) -> str:
+    if not isinstance(value, dict):
+        return "<value>"
+    return "<range>" if {"low", "high", "step", "log", "points"} & set(value) else "<choices>"
+
+
+def _set_form(value: Any) -> str:
+    if not isinstance(value, dict):
+        return "<value>"
+    return "<of>" if {"of", "min", "max"} & set(value) else "<subsets>"
+
+
+# The tags in <> are dropped from the places of errors.
+Free = Annotated[
+    Annotated[T, Tag("<value>")]
+    | Annotated[Choices[T], Tag("<choices>")]
+    | Annotated[Range[T], Tag("<range>")],
+    Discriminator(_form),
+]
+Named = Annotated[
+    Annotated[T, Tag("<value>")] | Annotated[Choices[T], Tag("<choices>")], Discriminator(_form)
+]
+LayerSet = Annotated[
+    Annotated[list[Whole], Field(min_length=1), Tag("<value>")]
+    | Annotated[Subsets, Tag("<subsets>")]
+    | Annotated[SubsetOf, Tag("<of>")],
+    Discriminator(_set_form),
+]
+
+
+class ModelSpec(Strict):
+    """The model: a base, and what of it may vary.
+
+    engram_share: Engram share of the sparse parameters at the base's total and active parameters; routed
+        experts and table rows follow. engram_rows: rows of one table beside a fixed backbone; the share
+        follows. Only one of the two.
+    """
+
+    preset: str | None = None
+    config: str | None = None
+    engram_share: Free[Share] | None = None
+    engram_rows: Free[Whole] | None = None
+    engram_layers: LayerSet | None = None
+    engram_max_order: Free[Annotated[int, Field(strict=True, ge=2, le=8)]] | None = None
+    engram_heads: Free[Count] | None = None
+    engram_head_dim: Free[Count] | None = None
+    engram_hash_layout: Named[Literal["independent", "blocked"]] | None = None
+    active_experts: Free[Count] | None = None
+    medusa_heads: Free[Whole] | None = None
+    weights_dtype: Named[Dtype] | None = None
+    experts_dtype: Named[Dtype] | None = None
+    tables_dtype: Named[Dtype] | None = None
+    kv_dtype: Named[Dtype] | None = None
+
+    @model_validator(mode="after")
+    def _one_base_one_rule(self) -> "ModelSpec":
+        if (self.preset is None) == (self.config is None):
+            raise _rule(
+                "preset",
+                "or config must be given, and not both: the name of a preset, or a Hugging Face config",
+            )
+        if self.engram_share is not None and self.engram_rows is not None:
+            raise _rule(
+                "engram_rows",
+                "and engram_share cannot both be given: a share fixes the total and the rows follow, rows leave the "
+                "backbone fixed and the share follows; leave one out",
+            )
+        return self
+
+
+class HostSpec(Strict):
+    """Memory of one node beside its accelerators."""
+
+    dram_gib: Free[Amount] = 0.0
+    cxl_gib: Free[Amount] = 0.0
+    ssd_gib: Free[Amount] = 0.0
+    ssd_drives: Free[Whole] = 0
+    cpu: Named[str] | None = None
+    dram_tier: Named[str] | None = None
+    cxl_tier: Named[str] | None = None
+    ssd_tier: Named[str] | None = None
+    remote_tier: Named[str] | None = None
+
+
+class SystemSpec(Strict):
+    """Accelerators and hosts; hbm_gib null: as sold."""
+
+    accelerator: Named[str]
+    accelerators: Free[Count] = 8
+    nodes: Free[Count] = 1
+    hbm_gib: Free[Positive] | None = None
+    host: HostSpec = HostSpec()
+
+
+class CacheSpec(Strict):
+    """A cache in front of the tables."""
+
+    tier: Named[Literal["", "hbm", "dram", "cxl"]] = "dram"
+    gib: Free[Amount] = 0.0
+
+
+class TablesSpec(Strict):
+    """Where the Engram tables lie."""
+
+    tier: Named[Tier] = "hbm"
+    prefetch: Named[bool] = True
+    sharing: Named[Literal["rank", "numa", "node"]] = "node"
+    cache: CacheSpec | None = None
+
+
+class ServingSpec(Strict):
+    """How the model is served; phase null: a whole request mix."""
+
+    tensor_parallel: Free[Count] = 1
+    expert_parallel: Free[Count] = 1
+    data_parallel: Free[Count] = 1
+    pipeline_parallel: Free[Count] = 1
+    phase: Literal["prefill", "decode"] | None = None
+    input_tokens: Free[Count] = 4096
+    output_tokens: Free[Count] = 512
+    concurrency: Free[Count] = 8
+    kv_budget: Free[Whole] = 0
+    tables: TablesSpec = TablesSpec()
+
+
+class ConstraintsSpec(Strict):
+    """Limits that a feasible design keeps to."""
+
+    ttft_s: Positive | None = None
+    tpot_s: Positive | None = None
+    power_w: Positive | None = None
+    capex_usd: Positive | None = None
+    usd_per_mtok: Positive | None = None
+    bits_per_byte: Positive | None = None
+
+
+class QualitySpec(Strict):
+    """How the quality of a model is measured: by a proxy training of this fidelity and seed."""
+
+    fidelity: str
+    seed: Whole = 0
+    corpus: str | None = None
+
+
+class SpaceFile(Strict):
+    """A whole space file; without `quality` nothing is trained."""
+
+    name: str | None = None
+    description: str = ""
+    model: ModelSpec
+    system: SystemSpec
+    serving: ServingSpec = ServingSpec()
+    objectives: Annotated[list[str], Field(min_length=1)] | None = None
+    constraints: ConstraintsSpec = ConstraintsSpec()
+    quality: QualitySpec | None = None
+
+    @field_validator("objectives")
+    @classmethod
+    def _objectives(cls, objectives: list[str] | None) -> list[str] | None:
+        return None if objectives is None else _distinct(objectives)
+
+
+def _distinct(values: list[T]) -> list[T]:
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            raise PydanticCustomError(
+                "rule", "{text}", {"text": f"has {value!r} twice; keep one", "field": None}
+            )
+    return values
+
+
+def _rule(field: str, text: str) -> PydanticCustomError:
+    """A broken rule about one field of a mapping; `load` adds the field to the place."""
+    return PydanticCustomError("rule", "{text}", {"text": text, "field": field})
