@@ -7,7 +7,7 @@ Array = NDArray[np.float64]
 
 _EXACT_TIMES = 64  # every t up to here; then 16 points an octave
 _POINTS_PER_OCTAVE = 16
-TAIL = (0.05, 0.4)  # share of the stream on which the power-law tail is fitted; the measured curve ends there
+TAIL = (0.2, 0.8)  # share of the stream on which the power-law tail is fitted; the measured curve ends there
 
 
 def reuse_times(
