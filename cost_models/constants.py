@@ -21,7 +21,11 @@ Constants = dict[str, dict[str, Number]]  # operator class -> constant -> value
 @lru_cache(maxsize=1)
 def fitted() -> dict[str, dict[str, dict[str, float]]]:
     """Accelerator -> operator class -> constant -> value; "prior" holds every class."""
-    return dict(yamlfile.read(FILE).data["accelerators"])
+    accelerators = yamlfile.read(FILE).data["accelerators"]
+    return {
+        name: {kind: entry["values"] for kind, entry in classes.items()}
+        for name, classes in accelerators.items()
+    }
 
 
 def of(accelerator: Name) -> Constants:
@@ -41,6 +45,18 @@ def of(accelerator: Name) -> Constants:
 def is_fitted(accelerator: Name) -> NDArray[np.bool_]:
     """Whether the constants were fitted on this very part."""
     return np.isin(accelerator, [name for name in fitted() if name != PRIOR])
+
+
+@lru_cache(maxsize=1)
+def _errors() -> dict[str, float]:
+    return dict(yamlfile.read(FILE).data["expected_error"])
+
+
+def expected_error(accelerator: Name) -> Number:
+    """Mean relative error to expect of a step's time on this part: measured where fitted, else by transfer."""
+    errors = _errors()
+    result = np.vectorize(lambda name: errors.get(str(name), errors[PRIOR]), otypes=[float])(accelerator)
+    return float(result) if np.ndim(result) == 0 else result
 
 
 @lru_cache(maxsize=256)

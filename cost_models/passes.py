@@ -174,13 +174,16 @@ def _experts(
     expert_bytes = 3.0 * model.hidden * moe.expert_width * DTYPE_BYTES[model.dtype("experts")] / slices
     constants = rooflines.for_type(machine.constants, "experts", part.compute)
     weights = load.experts * expert_bytes
-    permuted: Number = load.rows * model.hidden
+    rows = load.rows * model.hidden
+    choices = work.tokens * layout.data * (moe.active_experts * model.hidden)
     term = rooflines.experts(
         load.tiled_rows * row_flops / machine.peak_flops[part.compute],
         weights / machine.memory_bandwidth,
-        permuted / machine.memory_bandwidth,
+        rows / machine.memory_bandwidth,
+        choices / machine.memory_bandwidth,
         constants,
     )
+    permuted = rows * constants["bytes_per_row_value"] + choices * constants["bytes_per_choice_value"]
     one = np.ones((len(part.flops), 1))
     term = rooflines.Term(one * term.time_s, one * term.compute_s, one * term.memory_s, term.overhead_s)
-    return term, one * (load.rows * row_flops), one * (weights + permuted * constants["bytes_per_value"])
+    return term, one * (load.rows * row_flops), one * (weights + permuted)

@@ -51,19 +51,25 @@ def prefill_attention(
 def decode_attention(
     compute_s: Floats, memory_s: Floats, heads: Floats, constants: dict[str, Number]
 ) -> Term:
-    """Attention of new tokens over the cache; `heads`: sequences x KV heads, each with a scheduling cost."""
+    """Attention of new tokens over the cache: overhead + max(F/P, B/W, scheduling of so many blocks).
+
+    heads: sequences x KV heads, each of which starts at least one block.
+    """
     compute, memory = compute_s / constants["compute"], memory_s / constants["memory"]
     busy = np.maximum(np.maximum(compute, memory), heads * constants["per_head_s"])
     return Term(constants["overhead_s"] + busy, compute, memory, constants["overhead_s"])
 
 
-def experts(compute_s: Floats, memory_s: Floats, permute_s: Floats, constants: dict[str, Number]) -> Term:
+def experts(
+    compute_s: Floats, memory_s: Floats, rows_s: Floats, choices_s: Floats, constants: dict[str, Number]
+) -> Term:
     """Grouped products of the busiest rank: overhead + permutation of the tokens + hypot(F/P, B/W).
 
-    compute_s counts whole tiles; permute_s: seconds to move one byte per routed value at full bandwidth.
+    compute_s counts whole tiles. rows_s, choices_s: seconds to move one byte per value of the rows that this
+    rank computes, and of all (token, expert) choices, which some engines sort and reduce on every rank.
     """
     compute, memory = compute_s / constants["compute"], memory_s / constants["memory"]
-    permute = permute_s * constants["bytes_per_value"]
+    permute = rows_s * constants["bytes_per_row_value"] + choices_s * constants["bytes_per_choice_value"]
     time = constants["overhead_s"] + permute + np.sqrt(compute * compute + memory * memory)
     return Term(time, compute, memory + permute, constants["overhead_s"])
 
@@ -79,13 +85,16 @@ def all_reduce(
 ) -> Term:
     """All-reduce of `message` bytes over so many ranks; 0 for one rank.
 
-    Inside the scale-up group 2 (n-1)/n of the message crosses a link; between groups each rank then reduces
-    its own part over its network port.
+    Inside the scale-up group the better of one shot (every rank reads the n - 1 other messages) and two shots
+    (reduce-scatter and all-gather: the message passes each port once in each direction, after a second start).
+    Between groups each rank then reduces its own part over its network port, 2 (m-1)/m of it.
     """
     inside = np.minimum(ranks, group)
     groups = np.ceil(ranks / group)
-    moved = message * (2.0 * (inside - 1.0) / inside / (constants["link"] * link))
-    moved = moved + message * (2.0 * (groups - 1.0) / groups / inside / (constants["link"] * network))
+    one_shot = message * ((inside - 1.0) / (constants["one_shot"] * link))
+    two_shots = message * (1.0 / (constants["two_shots"] * link)) + constants["second_s"]
+    between = message * (2.0 * (groups - 1.0) / groups / inside / (constants["two_shots"] * network))
+    moved = np.where(inside > 1, np.minimum(one_shot, two_shots), 0.0) + between
     overhead = constants["overhead_s"] + constants["per_rank_s"] * (ranks - 1.0)
     several = ranks > 1
     return Term(

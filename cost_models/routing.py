@@ -92,14 +92,17 @@ def _at_most(loads: Floats, total: float, limit: float) -> Floats:
 
 
 def _busiest(loads: Floats, tokens: float, orders: NDArray[np.int64], ranks: int) -> Floats:
-    # An expert that expects x of T tokens is woken with probability 1 - (1 - x/T)^T, and then holds x / that.
-    awake = -np.expm1(tokens * np.log1p(-np.minimum(loads / tokens, 1 - 1e-12)))
-    rows = loads / np.maximum(awake, 1e-300)
-    tiled = awake * np.ceil(np.round(rows / TILE_ROWS, 9)) * TILE_ROWS
+    # A whole number of tokens falls on each expert: the load rounded up or down, so that it is kept on average.
+    awake = np.minimum(loads, 1.0)
+    whole = np.floor(loads + 1e-9)
+    up = np.maximum(loads - whole, 0.0)
+    tiled = TILE_ROWS * ((1 - up) * np.ceil(whole / TILE_ROWS) + up * np.ceil((whole + 1) / TILE_ROWS))
     per_rank = [_by_rank(values, orders, ranks) for values in (awake, loads, tiled)]
     placement = np.arange(len(orders))
     busiest = per_rank[1].argmax(axis=1)
-    return np.array([values[placement, busiest].mean() for values in per_rank]) / tokens
+    result = np.array([values[placement, busiest].mean() for values in per_rank])
+    # the busiest rank has at least one expert with one token
+    return np.maximum(result, (1.0, 1.0, TILE_ROWS)) / tokens
 
 
 def _by_rank(values: Floats, orders: NDArray[np.int64], ranks: int) -> Floats:

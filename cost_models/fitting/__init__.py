@@ -1,0 +1,1 @@
+"""Constants of the operator classes, fitted on measured kernels: `python -m cost_models.fitting`."""
