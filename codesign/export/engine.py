@@ -9,7 +9,9 @@ import json
 
 from cost_models.design import Design
 
-# Tensor names of the design -> the engines' names of a KV cache type; bf16 is their default.
+# Families with Engram tables that both engines load (docs.vllm.ai, docs.sglang.io: supported models).
+_ENGRAM_FAMILIES = ("deepseek_v41", "qwen4_exp")
+# Types of the design -> the engines' names of a KV cache type; bf16 is their default.
 _KV_TYPES = {"fp8": "fp8_e4m3"}
 _NAMES = {"cxl": "CXL memory", "ssd": "an SSD", "remote": "another machine's memory"}
 
@@ -22,7 +24,7 @@ def serve_script(design: Design) -> str:
     replicas = int(system.accelerators) // per_replica
     lines = [
         "#!/usr/bin/env bash",
-        f"# {_comment(design.model.name or 'the model')} on {system.accelerators} x {system.accelerator}:",
+        f"# {_comment(design.model.name or 'the model')} on {system.accelerators} x {_comment(str(system.accelerator))}:",
         f"# {replicas} replica(s) of {per_replica} accelerators. This script starts one; put a load balancer",
         "# in front of several.",
         "#   MODEL   folder with the weights (config.json of this folder describes them)",
@@ -65,6 +67,11 @@ def not_supported(design: Design) -> list[str]:
     """What the design asks for and neither engine does upstream, one sentence each."""
     tables, model = design.serving.tables, design.model
     reasons = []
+    if model.engram and model.family not in _ENGRAM_FAMILIES:
+        reasons.append(
+            "vLLM and SGLang load Engram tables of DeepSeek-V4.1 and Qwen3.8 only; this model needs a plugin "
+            "with its model class."
+        )
     if model.engram and tables.tier in _NAMES:
         reasons.append(
             f"The design keeps its Engram tables in {_NAMES[str(tables.tier)]}: upstream vLLM and SGLang "

@@ -8,12 +8,8 @@ from pathlib import Path
 from codesign.errors import ExportError
 
 
-def write_folder(folder: Path, files: Mapping[str, str], force: bool = False) -> None:
-    """Write text files (UTF-8) into `folder`, which appears only when all of them are on disk.
-
-    A folder that is there and not empty is replaced with `force` only. `*.sh` may be executed.
-    Raises ExportError where the folder is in the way; OSError where the disk refuses.
-    """
+def check(folder: Path, force: bool = False) -> None:
+    """Raise ExportError where `folder` may not be written: a file, not empty without `force`, a home."""
     if folder.exists() and not folder.is_dir():
         raise ExportError(f"{folder}: is a file; choose another folder with --out")
     if folder.is_dir() and any(folder.iterdir()) and not force:
@@ -24,6 +20,15 @@ def write_folder(folder: Path, files: Mapping[str, str], force: bool = False) ->
         raise ExportError(
             f"{folder}: holds the working folder or is a home; choose another folder with --out"
         )
+
+
+def write_folder(folder: Path, files: Mapping[str, str], force: bool = False) -> None:
+    """Write text files (UTF-8) into `folder`, which appears only when all of them are on disk.
+
+    A folder that is there and not empty is replaced with `force` only. `*.sh` may be executed.
+    Raises ExportError as `check`; OSError where the disk refuses.
+    """
+    check(folder, force)
     parent = folder.resolve().parent
     parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=parent))

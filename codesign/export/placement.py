@@ -13,6 +13,9 @@ from cost_models.design import Design
 from cost_models.memory import Memory, weight_bytes
 from cost_models.parts import Parts
 
+# What every rank holds whole: of most models the small parts, of DeepSeek-V4.1 the backbone.
+_WHOLE = {False: "router, norms, latent projections, gates", True: "all but routed experts and tables"}
+
 
 def placement(design: Design, memory: Memory, parts: Parts) -> dict[str, Any]:
     """Every tensor group with its tier, bytes, copies and page layout, as plain data."""
@@ -44,7 +47,7 @@ def _weights(design: Design) -> list[dict[str, Any]]:
         ("routed experts", w.experts, t * d * p, n / (t * d * p)),
         ("attention and feed-forward, split by heads and widths", w.split, t * p, n / (t * p)),
         ("key and value projections", w.keys, np.minimum(t, kv_heads) * p, n / (np.minimum(t, kv_heads) * p)),
-        ("router, norms, latent projections, gates", w.whole, p, n / p),
+        (_WHOLE[design.model.whole_backbone], w.whole, p, n / p),
         ("token embedding, on the first pipeline stage", w.embedding, t, n / (t * p)),
         ("output head, on the last pipeline stage", w.head, t, n / (t * p)),
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from codesign.plaintext import count, duration, number, size, table
+from codesign.verdict import verdict
 
 Document = dict[str, Any]
 _SMALL = 0.005  # share of the time below which an operator is not listed on its own
@@ -56,17 +57,6 @@ def comparison(names: Sequence[str], documents: Sequence[Document]) -> str:
         for label, section, key, form in FIGURES
     ]
     return "\n".join(verdicts) + "\n\n" + table(["", *names], rows)
-
-
-def verdict(document: Document) -> str:
-    """One sentence: does it fit and keep its limits, and if not, what is broken and by how much."""
-    broken = {name: amount for name, amount in document["violations"].items() if amount and amount > 0}
-    if document["feasible"]:
-        return f"Feasible: {duration(_at(document, 'latency', 'tpot_s'))} per token, " + (
-            f"{number(_at(document, 'cost', 'usd_per_mtok'))} USD per million tokens."
-        )
-    reasons = ", ".join(f"{name} by {number(amount)}" for name, amount in broken.items())
-    return f"Not feasible: breaks {reasons or 'a constraint'}."
 
 
 def time_table(document: Document) -> str:

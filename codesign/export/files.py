@@ -1,0 +1,53 @@
+"""The files of an export, as texts. Nothing here writes; `folder` does."""
+
+import csv
+import io
+import json
+
+import yaml
+
+import cost_models
+from codesign.export.engine import serve_script
+from codesign.export.page import page
+from codesign.export.placement import placement
+from codesign.export.specification import Specification
+from cost_models.bill import bill_of_materials
+from cost_models.hf_config import write_config
+
+BILL = ("item", "quantity", "unit", "unit_price_usd", "total_usd", "price_date", "source", "confidence")
+
+
+def files(specification: Specification) -> dict[str, str]:
+    """File name -> text, for every file of the export."""
+    design, catalogue = specification.design, specification.catalogue()
+    evaluation = cost_models.evaluate(design, catalogue)
+    document = evaluation.document(quality=specification.quality)
+    result = evaluation.result()
+    rows = bill_of_materials(design, catalogue)
+    where = placement(design, result.memory, result.parts)
+    return {
+        "design.yaml": design_text(specification),
+        "config.json": json.dumps(write_config(design.model), indent=2, ensure_ascii=False) + "\n",
+        "serve.sh": serve_script(design),
+        "placement.yaml": yaml.safe_dump(where, sort_keys=False, allow_unicode=True, width=200),
+        "bill_of_materials.csv": bill_text(rows),
+        "report.html": page(specification, document, where, rows),
+    }
+
+
+def design_text(specification: Specification) -> str:
+    """The design file; evaluating it gives the same figures, at the same prices, to the last digit."""
+    return cost_models.write_design(
+        specification.design, specification.quality, specification.scenario, specification.overrides
+    )
+
+
+def bill_text(rows: list[dict[str, object]]) -> str:
+    """The bill of materials as CSV, with the sum in the last row."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, BILL, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    total = sum(float(str(row["total_usd"])) for row in rows)
+    writer.writerow({"item": "Total", "total_usd": total})
+    return out.getvalue()
