@@ -15,6 +15,25 @@ SHOWN_UNITS = {
     "tokens_per_s": ("tokens/s", 1.0),
     "bits_per_byte": ("bits/byte", 1.0),
 }
+# Short names of the figures of an evaluation, and the unit to show them in with its factor from SI.
+FIGURES: dict[str, tuple[str, str, float]] = {
+    "bits_per_byte": ("bits per byte", "", 1.0),
+    "tpot_s": ("TPOT", "ms", 1e3),
+    "ttft_s": ("TTFT", "ms", 1e3),
+    "output_tokens_per_s": ("throughput", "tokens/s", 1.0),
+    "output_tokens_per_s_per_accelerator": ("throughput per accelerator", "tokens/s", 1.0),
+    "j_per_token": ("energy", "J/token", 1.0),
+    "average_w": ("average power", "W", 1.0),
+    "peak_w": ("peak power", "W", 1.0),
+    "usd_per_mtok": ("cost", "USD/Mtoken", 1.0),
+    "capex_usd": ("capital", "USD", 1.0),
+    "opex_usd_per_year": ("running cost", "USD/year", 1.0),
+    "operational_g_per_mtok": ("operational CO2e", "g/Mtoken", 1.0),
+    "embodied_kg": ("embodied CO2e", "kg", 1.0),
+    "hbm_bytes": ("HBM in use", "GiB", 2.0**-30),
+    "kv_tokens": ("KV tokens per accelerator", "", 1.0),
+    "table_bytes": ("Engram tables", "GiB", 2.0**-30),
+}
 ROLES = ("objective", "figure", "parameter", "violation")
 
 
@@ -51,7 +70,9 @@ class Column:
             return "-"
         if not self.numeric or isinstance(value, str | bool | np.bool_):
             return plain(value)
-        shown = significant(float(value) * self.factor)  # type: ignore[arg-type]
+        number = float(value) * self.factor  # type: ignore[arg-type]
+        whole = self.role == "parameter" and number == round(number)
+        shown = f"{number:,.0f}" if whole else significant(number)
         return f"{shown} {self.unit}" if self.unit else shown
 
 
@@ -82,6 +103,8 @@ def describe(name: str, values: pd.Series, role: str, label: str = "", unit: str
         match = re.search(r"_(bytes|gib|usd|s|w|j)$", name)
         unit = {"gib": "GiB", "usd": "USD", "w": "W", "j": "J"}.get(match[1], match[1]) if match else ""
     shown, factor = SHOWN_UNITS.get(unit, (unit, 1.0))
+    if name in FIGURES:
+        label, shown, factor = FIGURES[name]
     return Column(name, label or readable(name), shown if numeric else "", factor, direction, role, numeric)
 
 

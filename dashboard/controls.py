@@ -201,8 +201,8 @@ def column_definitions(designs: Designs) -> list[dict[str, Any]]:
     first = [
         {"field": "trial", "headerName": "design", "pinned": "left", "minWidth": 106, "maxWidth": 120,
          "filter": "agNumberColumnFilter"},
-        {"field": "pick", "headerName": "compare", "minWidth": 74, "maxWidth": 84, "sortable": False},
-        {"field": "note", "headerName": "standing", "minWidth": 84, "sortable": False},
+        {"field": "pick", "headerName": "compare", "minWidth": 92, "maxWidth": 92, "sortable": False},
+        {"field": "note", "headerName": "standing", "minWidth": 96, "maxWidth": 110, "sortable": False},
     ]  # fmt: skip
     return first + [
         {"field": column.name, "headerName": column.title, "headerTooltip": column.name,

@@ -1,26 +1,205 @@
 """From a study to the value that the page shows. The only module here that reads a study."""
 
-import threading
-from collections.abc import Callable
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 import cost_models
-from cost_models.design import Design
-from cost_models.errors import CodesignError
+from codesign import results
+from codesign.errors import StudyError
+from codesign.front import knee, non_dominated, signs
+from codesign.results import Designs as Record
+from codesign.search import study as studies
+from cost_models import tables
+from cost_models.catalogue import Catalogue
+from cost_models.errors import CodesignError, InputError
+from dashboard import whatif
 from dashboard.columns import Column, describe
+from dashboard.costing import Columns, Costing
 from dashboard.designs import Designs
+from dashboard.figures.front import Reference
+from dashboard.view import View
+
+QUALITY = "bits_per_byte"
+SHOWN_STATES = ("COMPLETE", "PRUNED")
 
 
-class Source(Protocol):
-    """Where the page gets its designs from."""
+@dataclass
+class _State:
+    """A study as last read: what the reader gave, its designs as arrays, and their figures."""
 
-    def designs(self) -> Designs:
-        """The designs as last read. Raises CodesignError where the study cannot be read."""
+    record: Record
+    designs: Designs
+    costing: Costing
+    figures: Columns
 
-    def refresh(self) -> int:
-        """Read what is new; the version of the designs."""
 
-    def evaluation(self, trial: int) -> dict[str, Any]:
-        """The recorded evaluation of a trial, the JSON document of `codesign evaluate`."""
+class Study:
+    """A study in its storage, as a source of designs. It is opened at the first read, and kept open."""
+
+    def __init__(self, study: str | None, storage: str | None) -> None:
+        self.study, self.storage = study, storage
+        self._reader: results.Reader | None = None
+        self._state: _State | None = None
+
+    def read(self) -> Designs:
+        """The designs as they are now. Raises StudyError where the study cannot be read."""
+        if self._reader is None:
+            self._reader = _open(self.study, self.storage)
+        record = self._reader.read()
+        last = self._state
+        if last is not None and last.record is record:
+            return last.designs
+        table = record.table[record.table["state"].isin(SHOWN_STATES)].reset_index(drop=True)
+        costing = Costing(record.space, table, last.costing if last else None)
+        figures = costing.costed(record.catalogue())
+        designs = _designs(record, table, costing, figures, last.designs.version + 1 if last else 1)
+        self._state = _State(record, designs, costing, figures)
+        return designs
+
+    def _now(self) -> _State:
+        if self._state is None:
+            self.read()
+        assert self._state is not None
+        return self._state
+
+    def _catalogue(self, view: View) -> Catalogue:
+        """The study's prices, with the view's on top; a scenario of the view replaces the study's prices."""
+        attributes = self._now().record.attributes
+        kept = {} if view.scenario else (attributes.get("overrides") or {})
+        scenario = view.scenario or attributes.get("scenario")
+        return cost_models.load_catalogue(scenario, {**kept, **whatif.overrides(view.change)})
+
+    def recost(self, designs: Designs, view: View) -> Designs:
+        """The designs with the view's prices, load and limits: figures, violations, front and knee anew."""
+        state, catalogue = self._now(), self._catalogue(view)
+        alter = whatif.altered(view.change)
+        if whatif.prices_only(view.change):
+            figures = state.costing.repriced(state.figures, catalogue, alter)
+        else:
+            figures = state.costing.changed(catalogue, alter)
+        return replace(designs, table=marked(with_figures(designs.table, figures), designs.objectives))
+
+    def document(self, trial: int, view: View) -> dict[str, Any]:
+        """The evaluation of a trial; made again where the view has other prices or load."""
+        record = self._now().record
+        if not view.change and not view.scenario:
+            return record.evaluation(trial)
+        design = whatif.altered(view.change)(record.design(trial))
+        return cost_models.evaluate(design, self._catalogue(view)).document(quality=record.quality(trial))
+
+    def parts(self, trial: int, view: View) -> dict[str, Any]:
+        """Capacities in bytes, roofs and learning curve of a trial."""
+        record = self._now().record
+        try:
+            design = record.design(trial)
+            parts = self._catalogue(view).parts(design.system)
+        except CodesignError:
+            return {}
+        host = design.system.host
+        source = record.table.iloc[trial]
+        number = trial if source["completes"] is None or np.isnan(source["completes"]) else int(source["completes"])
+        training = record.trial(number).user_attrs.get("quality") or {}
+        return {
+            "capacities": {"hbm": float(np.asarray(parts.accelerator.memory_bytes)), "dram": _number(host.dram_bytes),
+                           "cxl": _number(host.cxl_bytes), "ssd": _number(host.ssd_bytes)},
+            "peak_flops": _number(parts.accelerator.peak_flops["bf16"]),
+            "bandwidth": _number(parts.accelerator.memory_bandwidth),
+            "curve": training.get("curve") or [],
+        }  # fmt: skip
+
+    def references(self, view: View) -> tuple[Reference, ...]:
+        """Published models on one common system, as marks for the axes that need no quality."""
+        return ()
+
+
+def _number(value: Any) -> float:
+    return float(np.asarray(value))
+
+
+def _open(study: str | None, storage: str | None) -> results.Reader:
+    if storage is None:
+        raise InputError("dashboard: name a storage with --storage, or set CODESIGN_STORAGE")
+    return results.Reader(study or newest(storage), storage)
+
+
+def newest(storage: str) -> str:
+    """The name of the study that was made last. Raises StudyError where there is none."""
+    with studies.storage_errors(storage):
+        found = studies.open_storage(storage, create=False).get_all_studies()
+    if not found:
+        raise StudyError(f"{storage}: holds no study yet; start one with `codesign search demo --study NAME`")
+    return str(max(found, key=lambda one: one._study_id).study_name)
+
+
+def with_figures(table: pd.DataFrame, figures: Columns) -> pd.DataFrame:
+    """The table with every objective and violation that cost models give, for the rows that they cover."""
+    columns: dict[str, Any] = {}
+    for name, objective in cost_models.OBJECTIVES.items():
+        if objective.figure in figures:
+            columns[name] = figures[objective.figure]
+    broken = np.zeros(len(table), bool)
+    for name, amount in figures.items():
+        if name.startswith("violations."):
+            columns["violation." + name.removeprefix("violations.")] = amount
+            broken |= ~(amount <= 0)
+    limited = "violation." + QUALITY
+    if limited in table:
+        broken |= table[limited].to_numpy(float) > 0
+    # what was never trained has no quality and is no design to choose, whatever it costs
+    columns["feasible"] = (table["state"] == "COMPLETE").to_numpy(bool) & ~broken
+    return table.assign(**columns)
+
+
+def marked(table: pd.DataFrame, objectives: tuple[str, ...]) -> pd.DataFrame:
+    """The table with front and knee over its feasible rows."""
+    values = table[list(objectives)].to_numpy(float) * signs(objectives)
+    values[~table["feasible"].to_numpy(bool)] = np.nan
+    front = non_dominated(values)
+    best = np.zeros(len(table), bool)
+    if front.any():
+        best[np.flatnonzero(front)[knee(values[front])]] = True
+    return table.assign(front=front, knee=best)
+
+
+def _designs(record: Record, table: pd.DataFrame, costing: Costing, figures: Columns, version: int) -> Designs:
+    sizes = np.full(len(table), np.nan)
+    for group in costing.groups:
+        sizes[group.rows] = tables.table_bytes(group.model)
+    table = with_figures(table, figures).assign(table_bytes=sizes)
+    objectives = record.objectives
+    # recorded figures stay as they are: they are what the study says
+    complete = (table["state"] == "COMPLETE").to_numpy(bool)
+    recorded = record.table[record.table["state"].isin(SHOWN_STATES)].reset_index(drop=True)
+    for name in objectives:
+        table[name] = np.where(complete, recorded[name].to_numpy(float), table[name].to_numpy(float))
+    table = marked(table, objectives)
+    columns: dict[str, Column] = {}
+    for name in [*objectives, *(name for name in cost_models.OBJECTIVES if name not in objectives)]:
+        if name in table and table[name].notna().any():
+            role = "objective" if name in objectives else "figure"
+            columns[name] = describe(name, table[name], role, direction=cost_models.OBJECTIVES[name].direction)
+    if np.nanmax(sizes, initial=0.0) > 0:
+        columns["table_bytes"] = describe("table_bytes", table["table_bytes"], "figure")
+    for parameter in record.space.parameters:
+        values = table[parameter.name]
+        if parameter.kind in ("int", "float") or all(isinstance(v, int | float) and not isinstance(v, bool)
+                                                     for v in parameter.choices):  # fmt: skip
+            table[parameter.name] = pd.to_numeric(values).astype(float)
+        columns[parameter.name] = describe(parameter.name, table[parameter.name], "parameter")
+    for name in table:
+        if str(name).startswith("violation."):
+            columns[str(name)] = describe(str(name), table[name], "violation", unit=_unit(str(name)))
+    doubts = {QUALITY: "standard_error"} if QUALITY in columns else {}
+    running = int((record.table["state"] == "RUNNING").sum())
+    return Designs(record.study, table, columns, tuple(objectives), doubts, version, running)
+
+
+def _unit(violation: str) -> str:
+    """The unit of a violation's amount: that of the figure it limits, bytes where something does not fit."""
+    name = violation.removeprefix("violation.")
+    if name in cost_models.OBJECTIVES:
+        return cost_models.OBJECTIVES[name].unit
+    return {"power_w": "W", "layout": ""}.get(name, "bytes")

@@ -90,7 +90,7 @@ class Desk:
         colours = [column.name for column in designs.named("parameter")]
         tier = next((name for name in colours if name.endswith("tier")), colours[0] if colours else "")
         return replace(
-            view, x=x, y=y, z=view.z if view.z in designs.columns else "",
+            view, x=x, y=y, z=view.z if view.z in designs.columns else "none",
             colour=view.colour if view.colour in designs.columns or view.colour == "none" else tier,
             flip_x=view.flip_x or "dram", flip_y=view.flip_y or "context",
             flip_of=view.flip_of if view.flip_of in designs.columns else tier,

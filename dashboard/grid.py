@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.columns import Column, plain, significant
+from dashboard.columns import Column, plain
 from dashboard.controls import table_columns
 from dashboard.designs import Designs, Mask
 from dashboard.view import View
@@ -82,7 +82,7 @@ def _row(designs: Designs, view: View, columns: list[Column], row: int) -> dict[
     }  # fmt: skip
     for column in columns:
         value = designs.table[column.name].iloc[row]
-        cells[column.name] = significant(float(value) * column.factor) if column.numeric else plain(value)
+        cells[column.name] = column.text(value).removesuffix(f" {column.unit}" if column.unit else "")
     return cells
 
 

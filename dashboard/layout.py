@@ -17,6 +17,12 @@ GRAPH_CONFIG: dict[str, Any] = {
     "modeBarButtonsToRemove": ["sendChartToCloud", "sendDataToCloud", "toImage"],
     "responsive": True,
 }
+GRID_THEME = (
+    "themeQuartz.withParams({backgroundColor: 'var(--paper)', foregroundColor: 'var(--ink)', "
+    "headerBackgroundColor: 'var(--ground)', headerTextColor: 'var(--ink)', borderColor: 'var(--line)', "
+    "accentColor: 'var(--accent)', fontSize: 12, headerFontSize: 12, spacing: 4, rowHeight: 28, "
+    "fontFamily: 'inherit', headerFontWeight: 600})"
+)
 POLL_MS = 2_000
 PAGE_NAMES = {"trade-off": "Trade-off", "flip": "Where the answer flips", "insight": "Insight"}
 
@@ -146,13 +152,15 @@ def _trade_off(designs: Designs, view: View) -> html.Div:
                 "Click a row for its reasons, ☐ to compare it; sort and filter in the headings.",
                 [
                     dash_ag_grid.AgGrid(
-                        id="table", rowModelType="infinite", className="ag-theme-quartz grid",
+                        id="table", rowModelType="infinite", className="grid",
                         columnDefs=controls.column_definitions(designs), getRowId="params.data.id",
-                        defaultColDef={"sortable": True, "resizable": True, "minWidth": 84, "flex": 1,
+                        defaultColDef={"sortable": True, "resizable": True, "minWidth": 104, "flex": 1,
                                        "wrapHeaderText": True, "autoHeaderHeight": True},
                         dashGridOptions={
-                            "cacheBlockSize": 100, "maxBlocksInCache": 10, "rowHeight": 28,
-                            "suppressFieldDotNotation": True, "theme": "legacy",
+                            "cacheBlockSize": 100, "maxBlocksInCache": 10,
+                            "suppressFieldDotNotation": True,
+                            # the page's own colours, so that the table follows the theme
+                            "theme": {"function": GRID_THEME},
                         },
                         style={"height": "360px"},
                     ),

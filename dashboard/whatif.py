@@ -1,11 +1,10 @@
 """What if: other prices, another load, another grid. Every design is costed again; nothing is trained."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 import cost_models
 from cost_models.design import Design
@@ -57,11 +56,56 @@ QUANTITIES = {
 }
 
 
+SCENARIO_NAMES = {
+    "nov_2026_default": "today (November 2026)",
+    "pre_shortage": "before the shortage (2025)",
+    "dram_5x": "DRAM at 5 x today",
+}
+
+
 def scenarios() -> list[dict[str, str]]:
     """The price scenarios of the catalogue as options, the study's own first."""
-    return [{"value": "", "label": "as in the study"}]
+    known = cost_models.load_catalogue().scenarios()
+    return [{"value": "", "label": "as in the study"}] + [
+        {"value": name, "label": f"{SCENARIO_NAMES.get(name, name.replace('_', ' '))}: {prices['dram']:g} USD/GB"}
+        for name, prices in known.items()
+    ]
 
 
 def usual(quantity: Quantity, scenario: str) -> float:
     """What a quantity is without a change: the catalogue's figure, or the middle of the slider for a load."""
-    return float(np.sqrt(quantity.low * quantity.high)) if quantity.log else (quantity.low + quantity.high) / 2
+    catalogue = cost_models.load_catalogue(scenario or None)
+    dram = catalogue.value("scenario", "now", "dram") * 1e9
+    known = {
+        "dram": dram, "cxl": dram * catalogue.value("memory", "cxl-direct", "price_ratio"),
+        "ssd": catalogue.value("scenario", "now", "tlc") * 1e9,
+        "electricity": catalogue.value("electricity", "price") * 3.6e6,
+        "grid": catalogue.value("grid", "intensity") * 3.6e9,
+        "utilisation": catalogue.value("economics", "utilisation"),
+    }  # fmt: skip
+    middle = float(np.sqrt(quantity.low * quantity.high)) if quantity.log else (quantity.low + quantity.high) / 2
+    return known.get(quantity.name, middle)
+
+
+def overrides(change: Mapping[str, float]) -> dict[str, float]:
+    """The catalogue's overrides of a change."""
+    return {QUANTITIES[name].path: value for name, value in change.items() if name in QUANTITIES and QUANTITIES[name].path}
+
+
+def prices_only(change: Mapping[str, float]) -> bool:
+    """Whether time and energy stay what they were."""
+    return all(name in QUANTITIES and (QUANTITIES[name].path or name == "utilisation") for name in change)
+
+
+def altered(change: Mapping[str, float]) -> Callable[[Design], Design]:
+    """What a change does to a design: load, utilisation, limits."""
+
+    def alter(design: Design) -> Design:
+        serving = {"input_tokens": change.get("context"), "concurrency": change.get("load")}
+        known: dict[str, Any] = {name: int(value) for name, value in serving.items() if value is not None}
+        if "utilisation" in change:
+            known["utilisation"] = float(change["utilisation"])
+        limits = replace(design.limits, tpot_s=change["slo"] / 1e3) if "slo" in change else design.limits
+        return replace(design, serving=replace(design.serving, **known), limits=limits)
+
+    return alter

@@ -65,8 +65,7 @@
         } catch (error) {
           // the table has not been built yet; it asks for its rows itself when it is
         }
-        const dark = document.documentElement.dataset.theme === "dark";
-        return dark ? "ag-theme-quartz-dark grid" : "ag-theme-quartz grid";
+        return unchanged();
       },
 
       async copy(clicks) {

@@ -29,18 +29,19 @@ def memory(document: dict[str, Any], capacities: dict[str, float], theme: str) -
             percent = [100 * held / capacities[tier] if capacities.get(tier) else 0.0
                        for held, tier in zip(share, tiers, strict=True)]  # fmt: skip
             data.append(_bar(percent, [names[t] for t in tiers], _PART_NAMES[part], look.categories[number],
-                             [f"{significant(s / GIB)} GiB" if s else "" for s in share]))  # fmt: skip
+                             [f"{significant(s / GIB)} GiB" if p > 16 else "" for s, p in zip(share, percent, strict=True)]))  # fmt: skip
     left = []
     for tier in tiers:
         free = capacities.get(tier, 0.0) - sum(hold.get(tier, {}).values())
         left.append(max(0.0, 100 * free / capacities[tier]) if capacities.get(tier) else 0.0)
-    free_text = [f"{significant(value * capacities.get(tier, 0) / 100 / GIB)} GiB left" if value > 12 else ""
+    free_text = [f"{significant(value * capacities.get(tier, 0) / 100 / GIB)} GiB left" if value > 25 else ""
                  for value, tier in zip(left, tiers, strict=True)]  # fmt: skip
     data.append(_bar(left, [names[tier] for tier in tiers], "left", look.grid, free_text, look.ink))
     return {
         "data": data,
         "layout": style.layout(
-            theme, barmode="stack", bargap=0.35, margin={"l": 70, "r": 10, "t": 8, "b": 40},
+            theme, barmode="stack", bargap=0.35, margin={"l": 70, "r": 10, "t": 4, "b": 40},
+            legend={"orientation": "h", "y": -0.42, "x": 0, "yanchor": "top", "font": {"size": 11}, "traceorder": "normal"},
             xaxis=style.axis(theme, "share of the tier (%)", range=[0, max(100, *(sum(hold.get(t, {}).values()) * 100
                              / capacities[t] if capacities.get(t) else 0 for t in tiers))]),
             yaxis=style.axis(theme, autorange="reversed"), shapes=[_end_of_tier(look)],
@@ -79,9 +80,9 @@ def timeline(document: dict[str, Any], theme: str) -> style.Figure:
             ("reads", max(0.0, reads - stall), look.categories[2], "table reads, hidden"))  # fmt: skip
     for row, length, colour, name in rows:
         if length > 0:
-            data.append(_bar([length], [row], name, colour, [f"{significant(length)} ms"], look.ink))
+            data.append(_bar([length], [row], name, colour, [f"{significant(length)} ms" if length > 0.15e3 * total(steps) else ""], look.ink))
     if stall > 0:
-        data.append(_bar([stall], ["reads"], "stall", look.categories[1], [f"stall {significant(stall)} ms"]))
+        data.append(_bar([stall], ["reads"], "stall", look.categories[1], [f"stall {significant(stall)} ms" if stall > 0.2e3 * total(steps) else ""]))
     return {
         "data": data,
         "layout": style.layout(
@@ -114,22 +115,22 @@ def waterfall(parts: list[tuple[str, float]], unit: str, factor: float, theme: s
     if rest:
         shown.append((f"{len(rest)} others", total(rest)))
     whole = total(known)
-    names = [style.escape(name.replace("_", " ")) for name, _ in shown] + ["total"]
+    names = [f"{style.escape(name.replace('_', ' '))} {amount / whole:.0%}" for name, amount in shown]
+    names.append(f"<b>total {significant(whole * factor)}</b>")
     amounts = [amount * factor for _, amount in shown] + [whole * factor]
-    texts = [f"{significant(amount * factor)} ({amount / whole:.0%})" for _, amount in shown]
+    texts = [significant(amount * factor) for _, amount in shown]
     return {
         "data": [{
             "type": "waterfall", "orientation": "h", "y": names, "x": amounts,
-            "measure": ["relative"] * len(shown) + ["total"], "text": [*texts, significant(whole * factor)],
-            "textposition": "auto", "insidetextanchor": "middle", "cliponaxis": False,
-            "hovertemplate": "%{y}: %{text} " + unit + "<extra></extra>",
+            "measure": ["relative"] * len(shown) + ["total"], "customdata": [*texts, significant(whole * factor)],
+            "hovertemplate": "%{y}: %{customdata} " + unit + "<extra></extra>",
             "increasing": {"marker": {"color": look.categories[0]}},
             "decreasing": {"marker": {"color": look.categories[2]}},
             "totals": {"marker": {"color": look.quiet}}, "connector": {"line": {"color": look.quiet, "width": 1}},
         }],
         "layout": style.layout(
-            theme, showlegend=False, margin={"l": 110, "r": 14, "t": 4, "b": 40},
-            xaxis=style.axis(theme, unit, range=[0, whole * factor * 1.22]),
+            theme, showlegend=False, margin={"l": 60, "r": 14, "t": 4, "b": 40},
+            xaxis=style.axis(theme, unit, range=[0, whole * factor * 1.02]),
             yaxis=style.axis(theme, autorange="reversed"),
         ),
     }  # fmt: skip
@@ -197,7 +198,7 @@ def _bar(
 ) -> dict[str, Any]:
     return {
         "type": "bar", "orientation": "h", "x": lengths, "y": rows, "name": style.escape(name), "text": texts,
-        "textposition": "inside", "insidetextanchor": "middle", "textangle": 0, "constraintext": "inside",
+        "textposition": "inside", "insidetextanchor": "middle", "textangle": 0, "constraintext": "none",
         "hovertemplate": style.escape(name) + ": %{x:.3~g}<extra></extra>",
         "marker": {"color": colour}, **({"insidetextfont": {"color": ink}} if ink else {}),
     }  # fmt: skip

@@ -39,9 +39,9 @@ def draw(designs: Designs, view: View) -> style.Figure:
         if column.numeric:
             values = designs.values(name)[rows]
             low, high = float(np.nanmin(values)), float(np.nanmax(values))
-            pad = (high - low) * 0.03 or abs(high) * 0.05 or 1.0
+            pad = 0.0 if high > low else abs(high) * 0.05 or 1.0
             span = [high + pad, low - pad] if column.direction == "maximize" else [low - pad, high + pad]
-            axis: dict[str, Any] = {"values": values.tolist(), "range": span, "tickformat": ".3~s"}
+            axis: dict[str, Any] = {"values": values.tolist(), "range": span, "tickformat": ".3~g"}
             if name in view.limits:
                 ends = view.limits[name]
                 axis["constraintrange"] = [
@@ -67,7 +67,7 @@ def draw(designs: Designs, view: View) -> style.Figure:
             "line": {"color": quality.tolist(), "colorscale": style.SCALE, "showscale": False},
             "unselected": {"line": {"color": look.grid, "opacity": 0.4}},
         }],
-        "layout": style.layout(view.theme, margin={"l": 60, "r": 50, "t": 66, "b": 16},
+        "layout": style.layout(view.theme, margin={"l": 84, "r": 56, "t": 84, "b": 20},
                                uirevision=",".join(dimensions(designs))),
     }  # fmt: skip
 
