@@ -82,12 +82,16 @@ def read_design(path: str | Path) -> Design:
 
 def read_design_file(path: str | Path) -> DesignFile:
     """A design file with its prices and quality. Raises InputError as `read_design`."""
-    document = read(path)
+    return design_file(read(path), Path(path).parent)
+
+
+def design_file(document: Document, folder: Path) -> DesignFile:
+    """A design file that has been parsed; paths in it are relative to `folder`. Raises as `read_design`."""
     data = _mapping(document, (), ("model", "system", "serving", "limits", "prices", "quality"))
     if "model" not in data:
         raise document.error(("model",), "is missing; name a config, a preset, or give its fields")
     design = Design(
-        model=_model(document, Path(path).parent),
+        model=_model(document, folder),
         system=_system(document),
         serving=_serving(document),
         limits=Limits(**_record(document, ("limits",), Limits, fields.LIMITS)),

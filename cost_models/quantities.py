@@ -1,0 +1,111 @@
+"""Quantities of reference cases that no evaluation has: "function.NAME" in references/*.yaml."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from cost_models import cost, memory, tables
+from cost_models.architecture import parameters
+from cost_models.catalogue import Catalogue
+from cost_models.design import Design, System
+from cost_models.evaluation import evaluate
+
+Quantity = Callable[[Design | None, Catalogue, dict[str, Any]], float]
+
+
+def compute(name: str, design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
+    """The quantity of that name, in SI units."""
+    return float(_ALL[name](design, catalogue, arguments))
+
+
+def _needed(design: Design | None) -> Design:
+    if design is None:
+        raise ValueError("this quantity needs a design")
+    return design
+
+
+def _backbone(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
+    """Parameters beside the tables."""
+    model = _needed(design).model
+    return parameters(model).total - parameters(model).tables
+
+
+def _table_rows(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
+    """Rows of one set of tables."""
+    return float(tables.rows(_needed(design).model)[arguments["set"]].sum())
+
+
+def _row_bytes(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
+    return tables.row_bytes(_needed(design).model)
+
+
+def _table_bytes(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
+    return tables.table_bytes(_needed(design).model)
+
+
+def _page_amplification(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
+    """Bytes that a tier reads per byte of the rows asked for, decode step."""
+    one = _needed(design)
+    reads = evaluate(one, catalogue).result().lookup.decode
+    tier = arguments["tier"]
+    return float(reads.tier_bytes[tier] / (reads.tier_reads[tier] * tables.row_bytes(one.model)))
+
+
+def _pool_saving(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
+    return float(cost.pool_saving_usd(arguments["table_bytes"], arguments["nodes"], catalogue))
+
+
+def _pool_pays(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
+    """1 where a pool is cheaper than a copy in every node, else 0."""
+    return float(arguments["nodes"] >= cost.pool_break_even_nodes(arguments["table_bytes"], catalogue))
+
+
+def _kv_saving(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
+    """KV bytes of a sequence with the whole prompt over those with the budget's positions."""
+    one = _needed(design)
+    held = [
+        memory.kv_bytes_per_sequence(replace(one, serving=replace(one.serving, kv_budget=budget)))
+        for budget in (0, arguments["budget"])
+    ]
+    return float(held[0] / held[1])
+
+
+def _switch_ratio(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
+    """Rate at which all sockets load weights from host memory, over one host link of another machine."""
+    ours = catalogue.parts(System(accelerator=arguments["of"])).accelerator
+    other = catalogue.parts(System(accelerator=arguments["over"])).accelerator
+    return float(arguments["sockets"] * ours.host_link_bandwidth / other.host_link_bandwidth)
+
+
+def _accelerator_hour(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
+    """Dollars per accelerator and busy hour: capital, maintenance and electricity."""
+    one = _needed(design)
+    result = evaluate(one, catalogue).result()
+    per_token = result.cost.usd_per_mtok / 1e6
+    return float(per_token * result.latency.output_tokens_per_s * 3600 / one.system.accelerators)
+
+
+def _accelerator_watts(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
+    """Draw of one accelerator while serving, without host and facility."""
+    one = _needed(design)
+    result = evaluate(one, catalogue).result()
+    parts = result.energy.by_part
+    joules = sum(parts[name] for name in ("compute", "memory", "links", "accelerators_static"))
+    return float(np.asarray(joules * result.latency.output_tokens_per_s / one.system.accelerators))
+
+
+_ALL: dict[str, Quantity] = {
+    "backbone_parameters": _backbone,
+    "table_rows": _table_rows,
+    "row_bytes": _row_bytes,
+    "table_bytes": _table_bytes,
+    "page_amplification": _page_amplification,
+    "pool_saving_usd": _pool_saving,
+    "pool_pays": _pool_pays,
+    "kv_saving": _kv_saving,
+    "switch_ratio": _switch_ratio,
+    "accelerator_hour_usd": _accelerator_hour,
+    "accelerator_watts": _accelerator_watts,
+}

@@ -1,0 +1,1 @@
+"""Published measurements as cases for validation: YAML files, and the CSV files that they name."""

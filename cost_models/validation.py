@@ -1,0 +1,192 @@
+"""The cost models against published measurements: every case, its error, and whether it is within tolerance.
+
+Tolerances were stated before anything was tuned. A case that is missed stays in the table as a miss.
+`python -m cost_models.validation FILE` writes the table as Markdown.
+"""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from cost_models import quantities
+from cost_models.cases import Case, read_all
+from cost_models.catalogue import Catalogue, load_catalogue
+from cost_models.catalogue.units import UNITS
+from cost_models.evaluation import evaluate
+
+_MEAN_BAR = 0.06  # mean absolute error over the model-level points of one GPU with fitted constants
+
+
+def document(cases: Iterable[Case] | None = None) -> dict[str, Any]:
+    """The JSON of `codesign validate`: {cases, groups, summary}.
+
+    error: predicted / published - 1, or predicted - published where the tolerance is absolute (a change in
+    percentage points, say). summary.mape_*: mean of |predicted / published - 1| over the cases with a
+    relative error: fitted, held out, and timed steps of whole models.
+    """
+    rows = [_row(case) for case in (read_all() if cases is None else cases)]
+    groups = _groups(rows)
+    summary = {
+        "cases": len(rows),
+        "failed": sum(not row["ok"] for row in rows),
+        "mape_fitted": _mape([row for row in rows if row["fitted"]]),
+        "mape_held_out": _mape([row for row in rows if not row["fitted"]]),
+        "mape_model_latency": _mape([row for row in rows if row["unit"] == "ms"]),
+    }
+    return {"cases": rows, "groups": groups, "summary": summary}
+
+
+def _row(case: Case) -> dict[str, Any]:
+    predicted = predict(case)
+    difference = case.tolerance.kind == "absolute" or case.published == 0
+    error = predicted - case.published if difference else predicted / case.published - 1
+    return {
+        "name": case.name,
+        "group": case.group,
+        "source": case.source,
+        "quantity": case.quantity,
+        "unit": case.unit or None,
+        "compare": case.compare or None,
+        "published": case.published,
+        "predicted": predicted,
+        "error": error,
+        "error_kind": "absolute" if difference else "relative",
+        "tolerance": case.tolerance.amount,
+        "tolerance_kind": case.tolerance.kind,
+        "tolerance_text": str(case.tolerance),
+        "fitted": case.fitted,
+        "ok": case.tolerance.holds(case.published, predicted),
+        "note": case.note or None,
+    }
+
+
+def predict(case: Case) -> float:
+    """What the models say of a case, in the unit of its published figure."""
+    catalogue = load_catalogue(case.scenario)
+    value = _quantity(case, case.design, catalogue)
+    if case.compare:
+        base = _quantity(case, case.baseline, catalogue)
+        ratio = base / value if case.compare == "inverse_ratio" else value / base
+        return ratio - 1 if case.compare == "change" else ratio
+    return value * case.times / (UNITS[case.unit][0] if case.unit else 1.0)
+
+
+def _quantity(case: Case, design: Any, catalogue: Catalogue) -> float:
+    if case.quantity.startswith("function."):
+        return quantities.compute(case.quantity.removeprefix("function."), design, catalogue, case.arguments)
+    section, key = case.quantity.split(".", 1)
+    evaluation = evaluate(design, catalogue)
+    found = evaluation.columns.get(case.quantity)
+    return float(evaluation.document()[section][key] if found is None else found)
+
+
+def _mape(rows: list[dict[str, Any]]) -> float | None:
+    errors = [abs(row["error"]) for row in rows if row["error_kind"] == "relative"]
+    return sum(errors) / len(errors) if errors else None
+
+
+def _groups(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mean error by group of cases, in order of appearance."""
+    names = dict.fromkeys(row["group"] for row in rows)
+    out = []
+    for name in names:
+        members = [row for row in rows if row["group"] == name]
+        out.append({"group": name, "cases": len(members), "failed": sum(not row["ok"] for row in members),
+                    "mape": _mape(members)})  # fmt: skip
+    return out
+
+
+def text(report: dict[str, Any]) -> str:
+    """The report as a table; timed points are shown by group, with those out of tolerance named."""
+    lines = [f"{'':4} {'case':<78} {'published':>13} {'predicted':>13} {'error':>9} {'tolerance':>10}"]
+    for row in report["cases"]:
+        if row["unit"] != "ms" or not row["ok"]:
+            lines.append(
+                f"{'ok' if row['ok'] else 'MISS':4} {_name(row):<78} {_number(row['published']):>13} "
+                f"{_number(row['predicted']):>13} {_error(row):>9} {row['tolerance_text']:>10}"
+            )
+    lines += ["", "Timed steps of whole models, mean absolute error by group"]
+    timed = {row["group"] for row in report["cases"] if row["unit"] == "ms"}
+    for group in report["groups"]:
+        if group["group"] in timed:
+            lines.append(f"     {group['group']:<50} {group['cases']:>3} points {group['mape']:>7.1%}")
+    return "\n".join([*lines, "", *_closing(report["summary"])])
+
+
+def markdown(report: dict[str, Any]) -> str:
+    """The report as a page of the documentation."""
+    out = [
+        "# Validation",
+        "",
+        "Written by `python -m cost_models.validation docs/validation.md`; do not edit. Every case of",
+        "`cost_models/references/`, with the tolerance stated before the models were tuned. Misses stay.",
+        "",
+        "| | case | published | predicted | error | tolerance | | source |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in report["cases"]:
+        if row["unit"] != "ms":
+            kind = "fitted" if row["fitted"] else "held out"
+            note = f" ({row['note']})" if row["note"] else ""
+            out.append(
+                f"| {'ok' if row['ok'] else '**miss**'} | {row['name']}{note} | {_number(row['published'])} | "
+                f"{_number(row['predicted'])} | {_error(row)} | {row['tolerance_text']} | {kind} | {row['source']} |"
+            )
+    out += [
+        "",
+        "## Timed steps of whole models",
+        "",
+        "Held out: the constants were fitted on operators only.",
+        "",
+    ]
+    out += [
+        "| model, phase, degree, server | points | out of tolerance | mean absolute error |",
+        "|---|---|---|---|",
+    ]
+    timed = {row["group"] for row in report["cases"] if row["unit"] == "ms"}
+    for group in report["groups"]:
+        if group["group"] in timed:
+            out.append(f"| {group['group']} | {group['cases']} | {group['failed']} | {group['mape']:.1%} |")
+    return "\n".join([*out, "", *_closing(report["summary"]), ""])
+
+
+def _closing(summary: dict[str, Any]) -> list[str]:
+    latency = summary["mape_model_latency"]
+    lines = [f"{summary['cases']} cases, {summary['failed']} out of tolerance."]
+    if latency is not None:
+        met = "met" if latency <= _MEAN_BAR else "not met"
+        lines.append(f"Mean absolute error over the timed steps: {latency:.1%} (bar {_MEAN_BAR:.0%}: {met}).")
+    return lines
+
+
+def _name(row: dict[str, Any]) -> str:
+    kind = " (fitted)" if row["fitted"] else ""
+    name = row["name"] + kind
+    return name if len(name) <= 78 else name[:75] + "..."
+
+
+def _number(value: float) -> str:
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:,.4g}" if abs(value) < 1e5 else f"{value:,.0f}"
+
+
+def _error(row: dict[str, Any]) -> str:
+    if row["compare"] == "change":
+        return f"{100 * row['error']:+.2f} pt"
+    return f"{row['error']:+.1%}" if row["error_kind"] == "relative" else f"{row['error']:+.3g}"
+
+
+def main(arguments: list[str]) -> int:
+    """Write the Markdown page to the file named, or print the table."""
+    report = document()
+    if arguments:
+        Path(arguments[0]).write_text(markdown(report), encoding="utf-8")
+    else:
+        print(text(report))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
