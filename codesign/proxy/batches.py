@@ -84,9 +84,9 @@ class Windows:
         needed = batch * steps
         if self.count < needed:
             raise InputError(
-                f"the text has {self.count * self.length:,} distinct tokens to train on, this fidelity trains "
-                f"on {needed * self.length:,}; give {needed / max(1, self.count):.1f} times the text "
-                "or choose a smaller fidelity"
+                f"the text has {self.count * self.length:,} distinct tokens to train on, this fidelity "
+                f"needs {needed * self.length:,}; give {needed / max(1, self.count):.1f} times the text or "
+                "choose a smaller fidelity"
             )
         order = np.random.default_rng([seed, 1]).permutation(self.count)[:needed]
         for step in range(steps):

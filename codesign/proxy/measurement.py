@@ -1,5 +1,6 @@
 """From a full-size model to its quality: scale, look into the store, train if new."""
 
+import json
 import math
 import platform
 from functools import lru_cache
@@ -110,7 +111,7 @@ def _quality(
             "seed": seed,
             "sequence": recipe.sequence,
             "corpus": corpora.describe(corpus),
-            "config": config.document(),
+            "config": json.loads(json.dumps(config.document())),  # as it will be read back
             "parameters": config.parameters(),
             "engram_share": config.share(),
             "flops_per_token": config.flops_per_token(recipe.sequence / 2),

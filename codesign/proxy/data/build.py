@@ -70,10 +70,10 @@ def main() -> None:
     options = parser.parse_args()
     for name, documents in (("sotu", sotu(options.sotu)), ("shakespeare", shakespeare(options.shakespeare))):
         kept = list(drop_duplicates(clean(text) for text in documents))
-        text = RECORD_SEPARATOR.join(kept)
+        size = sum(len(text.encode()) for text in kept)
         path = options.out / f"{name}.txt.xz"
-        path.write_bytes(lzma.compress(text.encode(), preset=9 | lzma.PRESET_EXTREME))
-        print(f"{path}: {len(kept)} documents, {len(text.encode()):,} bytes of text")
+        path.write_bytes(lzma.compress(RECORD_SEPARATOR.join(kept).encode(), preset=9 | lzma.PRESET_EXTREME))
+        print(f"{path}: {len(kept)} documents, {size:,} bytes of text")
 
 
 if __name__ == "__main__":

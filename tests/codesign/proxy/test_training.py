@@ -1,0 +1,136 @@
+"""Trainings: they learn, repeat exactly, stop with a reason, and refuse too little text."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from codesign import tokenizer
+from codesign.proxy import batches, device, training
+from codesign.proxy.engram import Addresses
+from codesign.proxy.fidelity import Fidelity
+from codesign.proxy.scale import scale
+from cost_models.design import Model
+from cost_models.errors import InputError
+
+CPU = device.choose("cpu", "fp32")
+
+
+@pytest.fixture(scope="module")
+def data(text: Path, tiny: Fidelity) -> tuple[tokenizer.Tokens, batches.Split]:
+    tokens = tokenizer.encode(text, tiny.vocab)
+    return tokens, batches.split(tokens)
+
+
+def _run(
+    model: Model, recipe: Fidelity, data: tuple[tokenizer.Tokens, batches.Split], seed: int = 0
+) -> training.Run:
+    return training.train(scale(model, recipe, data[0].canonical_vocab), recipe, *data, seed, CPU)
+
+
+def test_a_training_learns_and_repeats_exactly(
+    full_model: Callable[..., Model], tiny: Fidelity, data: tuple[tokenizer.Tokens, batches.Split]
+) -> None:
+    model = full_model(0.25)
+    first, again, other = (_run(model, tiny, data, seed) for seed in (0, 0, 1))
+    assert first.reason == ""
+    assert first.curve == again.curve and np.array_equal(first.block_nats, again.block_nats)
+    assert first.curve != other.curve
+    frequency = training.token_frequency(data[1].train, tiny.vocab)
+    assert first.curve[-1][1] < float(-(frequency * np.log(frequency)).sum()) - 0.1
+
+
+def test_the_first_prediction_is_the_token_frequency(
+    full_model: Callable[..., Model], tiny: Fidelity, data: tuple[tokenizer.Tokens, batches.Split]
+) -> None:
+    untrained = _run(full_model(0.25), replace(tiny, learning_rate=0.0, must_learn=-9.0), data)
+    stopped = _run(full_model(0.25), replace(tiny, must_learn=9.0), data)
+    assert "at half of the steps" in stopped.reason
+    assert untrained.reason == "" or "unigram" in untrained.reason
+    assert stopped.bits_per_byte == pytest.approx(untrained.bits_per_byte, rel=1e-5)
+
+
+def test_bits_per_byte_counts_every_byte_of_the_windows(
+    full_model: Callable[..., Model], tiny: Fidelity, data: tuple[tokenizer.Tokens, batches.Split]
+) -> None:
+    tokens, split = data
+    run = _run(full_model(0.0), tiny, data)
+    windows = batches.Windows(
+        split.held_out,
+        split.held_out_positions,
+        tiny.sequence,
+        Addresses(run.model.config, tokens.canonical, 1),
+    )
+    numbers = windows.spread(tiny.validation_sequences)
+    bytes_, nats = 0, 0.0
+    for number in numbers:
+        ids = split.held_out[number * tiny.sequence : (number + 1) * tiny.sequence + 1].astype(np.int64)
+        text = tokens.tokenizer.decode(ids[1:].tolist())  # START is special and decodes to nothing
+        bytes_ += len(text.encode()) if "\ufffd" not in text else int(tokens.token_bytes[ids[1:]].sum())
+        with torch.no_grad():
+            logits = run.model(torch.from_numpy(ids[None, :-1]), [])[0]
+        nats -= float(logits.log_softmax(-1)[torch.arange(tiny.sequence), torch.from_numpy(ids[1:])].sum())
+    assert run.bits_per_byte == pytest.approx(nats / bytes_ / math.log(2), rel=1e-4)
+
+
+def test_too_little_text_says_how_much_is_needed(
+    full_model: Callable[..., Model], tiny: Fidelity, data: tuple[tokenizer.Tokens, batches.Split]
+) -> None:
+    with pytest.raises(InputError, match=r"distinct tokens .* needs 25,600,000; give \d+\.\d times"):
+        _run(full_model(0.0), replace(tiny, steps=100_000), data)
+
+
+def test_batches_come_in_one_order_and_none_twice(data: tuple[tokenizer.Tokens, batches.Split]) -> None:
+    class NoTables(Addresses):
+        def __init__(self) -> None:
+            self.canonical, self.sets = np.arange(512), []
+
+    split = data[1]
+    windows = batches.Windows(split.train, split.train_positions, 64, NoTables())
+    seen = [batch.ids for batch in windows.epoch(4, 20, seed=3)]
+    assert all(torch.equal(a, b.ids) for a, b in zip(seen, windows.epoch(4, 20, seed=3), strict=True))
+    assert len({tuple(row.tolist()) for ids in seen for row in ids}) == 80
+    assert not torch.equal(seen[0], next(iter(windows.epoch(4, 20, seed=4))).ids)
+
+
+def test_the_split_is_by_document_and_disjoint(data: tuple[tokenizer.Tokens, batches.Split]) -> None:
+    tokens, split = data
+    assert len(split.train) + len(split.held_out) == len(tokens.ids)
+    assert split.held_out_positions[0] == 0 and split.held_out[0] == 0
+    assert (split.held_out == 0).sum() + (split.train == 0).sum() == len(tokens.hashes)
+    assert 0 < len(split.held_out) < len(tokens.ids) / 3
+
+
+@pytest.mark.parametrize(
+    ("step", "level", "stopped"),
+    [
+        (3, float("nan"), "not finite"), (3, 9.0, ""), (15, 6.5, "above the unigram entropy 6.00"), (15, 5.9, ""),
+        (49, 6.5, ""), (50, 5.9, "not 0.2 below"), (50, 5.7, ""), (80, 6.5, ""),
+    ],
+)  # fmt: skip
+def test_stopping(step: int, level: float, stopped: str, tiny: Fidelity) -> None:
+    reason = training.stop_reason(step, replace(tiny, steps=100, must_learn=0.2), level, 6.0)
+    assert stopped in reason and bool(reason) == bool(stopped)
+
+
+def test_the_learning_rate_rises_and_falls_to_zero() -> None:
+    factors = [training.learning_rate_factor(step, 100, 0.1) for step in range(100)]
+    assert max(factors) == factors[9] == factors[10] == 1.0
+    assert factors[0] == pytest.approx(0.1) and factors[-1] == pytest.approx(1 / 90)
+
+
+def test_tables_have_their_own_learning_rate_and_no_decay(
+    full_model: Callable[..., Model], tiny: Fidelity
+) -> None:
+    from codesign.proxy.transformer import Transformer
+
+    model = Transformer(scale(full_model(0.25), tiny))
+    groups = training._optimizer(model, tiny, CPU).param_groups
+    tables = {id(p) for name, p in model.named_parameters() if name.endswith(".table")}
+    assert {id(p) for p in groups[2]["params"]} == tables and len(tables) == 2
+    assert groups[2]["lr"] == 5 * groups[0]["lr"] and groups[2]["weight_decay"] == 0.0
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
