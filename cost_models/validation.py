@@ -127,12 +127,18 @@ def markdown(report: dict[str, Any]) -> str:
     ]
     for row in report["cases"]:
         if row["unit"] != "ms":
-            kind = "fitted" if row["fitted"] else "held out"
             note = f" ({row['note']})" if row["note"] else ""
-            out.append(
-                f"| {'ok' if row['ok'] else '**miss**'} | {row['name']}{note} | {_number(row['published'])} | "
-                f"{_number(row['predicted'])} | {_error(row)} | {row['tolerance_text']} | {kind} | {row['source']} |"
+            cells = (
+                "ok" if row["ok"] else "**miss**",
+                row["name"] + note,
+                _number(row["published"]),
+                _number(row["predicted"]),
+                _error(row),
+                row["tolerance_text"],
+                "fitted" if row["fitted"] else "held out",
+                row["source"],
             )
+            out.append(f"| {' | '.join(cells)} |")
     out += [
         "",
         "## Timed steps of whole models",

@@ -29,7 +29,7 @@ def test_parts_add_up_and_power_is_energy_times_rate():
 
 
 def test_by_hand():
-    """FLOPs at half the board's energy, bytes at 5.8 pJ/bit, idle and context power over the rate, PUE 1.25."""
+    """FLOPs at half the board's energy, bytes at 5.8 pJ/bit, static power over the rate, PUE 1.25."""
     e = of()
     assert e.by_part["compute"] == pytest.approx(16e9 * 0.5 * 700 / 989e12)
     assert e.by_part["memory"] == pytest.approx(0.6e9 * 8 * 5.8e-12)
