@@ -61,7 +61,7 @@ def show_text(document: dict[str, Any]) -> str:
     rows += [[f"violates {n}", number(v)] for n, v in document["constraints"].items() if v > 0]
     lines.append(table(["", ""], rows))
     if document["evaluation"]:
-        from codesign.verbs.report import report
+        from codesign.report import report
 
         lines += ["", report(document["evaluation"])]
     return "\n".join(lines)

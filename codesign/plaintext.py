@@ -18,11 +18,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A number with `digits` significant digits and thousands separated; a dash where there is none."""
+    """A number with `digits` significant digits, whole ones in full; a dash where there is none."""
     if value is None or not math.isfinite(value):
         return "-"
-    if value == 0:
-        return "0"
+    if float(value).is_integer() and abs(value) < 1e6:
+        return f"{value:,.0f}"
     decimals = digits - 1 - math.floor(math.log10(abs(value)))
     rounded = round(value, decimals)
     if abs(rounded) >= 1e-4:

@@ -23,14 +23,15 @@ class Part:
 
 
 def share_bars(parts: Sequence[Part]) -> str:
-    """Horizontal bars, largest first, scaled to the largest; parts of nothing are left out."""
-    shown = sorted((part for part in parts if part.value > 0), key=lambda part: -part.value)
+    """Horizontal bars in the given order, scaled to the largest; parts of nothing are left out."""
+    shown = [part for part in parts if part.value > 0]
     total = sum(part.value for part in shown)
     if not shown:
         return "<p>Nothing to show.</p>"
+    largest = max(part.value for part in shown)
     rows = [
         f'<tr><th scope="row">{escape(part.label)}</th>'
-        f'<td class="bar"><span style="width:{100 * part.value / shown[0].value:.2f}%"></span></td>'
+        f'<td class="bar"><span style="width:{100 * part.value / largest:.2f}%"></span></td>'
         f'<td class="num">{escape(part.text)}</td><td class="num">{100 * part.value / total:.1f} %</td></tr>'
         for part in shown
     ]

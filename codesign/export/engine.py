@@ -9,7 +9,7 @@ import json
 
 from cost_models.design import Design
 
-# Families with Engram tables that both engines load (docs.vllm.ai, docs.sglang.io: supported models).
+# Families with Engram tables that both engines load (docs.vllm.ai, docs.sglang.io).
 _ENGRAM_FAMILIES = ("deepseek_v41", "qwen4_exp")
 # Types of the design -> the engines' names of a KV cache type; bf16 is their default.
 _KV_TYPES = {"fp8": "fp8_e4m3"}
@@ -22,9 +22,10 @@ def serve_script(design: Design) -> str:
     system = design.system
     per_replica = _ranks(design)
     replicas = int(system.accelerators) // per_replica
+    title = f"{design.model.name or 'the model'} on {system.accelerators} x {system.accelerator}"
     lines = [
         "#!/usr/bin/env bash",
-        f"# {_comment(design.model.name or 'the model')} on {system.accelerators} x {_comment(str(system.accelerator))}:",
+        f"# {_comment(title)}:",
         f"# {replicas} replica(s) of {per_replica} accelerators. This script starts one; put a load balancer",
         "# in front of several.",
         "#   MODEL   folder with the weights (config.json of this folder describes them)",

@@ -11,6 +11,7 @@ from codesign.export.engine import serve_script
 from codesign.export.page import page
 from codesign.export.placement import placement
 from codesign.export.specification import Specification
+from cost_models.answers import answers
 from cost_models.bill import bill_of_materials
 from cost_models.hf_config import write_config
 
@@ -19,11 +20,10 @@ BILL = ("item", "quantity", "unit", "unit_price_usd", "total_usd", "price_date",
 
 def files(specification: Specification) -> dict[str, str]:
     """File name -> text, for every file of the export."""
-    design, catalogue = specification.design, specification.catalogue()
-    evaluation = cost_models.evaluate(design, catalogue)
+    design, evaluation = specification.design, specification.evaluation()
     document = evaluation.document(quality=specification.quality)
     result = evaluation.result()
-    rows = bill_of_materials(design, catalogue)
+    rows = bill_of_materials(design, evaluation.catalogue)
     where = placement(design, result.memory, result.parts)
     return {
         "design.yaml": design_text(specification),
@@ -31,7 +31,7 @@ def files(specification: Specification) -> dict[str, str]:
         "serve.sh": serve_script(design),
         "placement.yaml": yaml.safe_dump(where, sort_keys=False, allow_unicode=True, width=200),
         "bill_of_materials.csv": bill_text(rows),
-        "report.html": page(specification, document, where, rows),
+        "report.html": page(specification, document, where, rows, answers(evaluation)),
     }
 
 

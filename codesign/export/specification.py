@@ -32,9 +32,13 @@ class Specification:
         """The catalogue at the prices of this design, with further figures changed."""
         return cost_models.load_catalogue(self.scenario, {**self.overrides, **(changes or {})})
 
+    def evaluation(self) -> "cost_models.Evaluation":
+        """All figures of the design at its prices."""
+        return cost_models.evaluate(self.design, self.catalogue())
+
     def document(self) -> dict[str, Any]:
         """The JSON document of `codesign evaluate`."""
-        return cost_models.evaluate(self.design, self.catalogue()).document(quality=self.quality)
+        return self.evaluation().document(quality=self.quality)
 
 
 def from_design(

@@ -23,11 +23,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Answer:
     """Evaluate every design file; one document for one file, a list for several."""
     from codesign.export.specification import from_design
-    from codesign.verbs.report import comparison, report
+    from codesign.report import comparison, report
+    from cost_models import answers
 
     prices = options.scenario, overrides(options)
-    documents = [from_design(path, *prices).document() for path in options.designs]
+    specifications = [from_design(path, *prices) for path in options.designs]
+    documents = [specification.document() for specification in specifications]
     if len(documents) == 1:
-        return Answer(documents[0], lambda: report(documents[0]))
+        return Answer(
+            documents[0], lambda: report(documents[0], answers.text(specifications[0].evaluation()))
+        )
     names = [str(path) for path in options.designs]
     return Answer(documents, lambda: comparison(names, documents))

@@ -1,9 +1,11 @@
 """`codesign search`: find the Pareto front of a space."""
 
 import argparse
+from typing import Any
 
+from codesign.plaintext import number
 from codesign.verbs.answer import Answer
-from codesign.verbs.options import add_prices, add_storage, overrides, positive
+from codesign.verbs.options import DEFAULT_STORAGE, add_prices, add_storage, overrides, positive
 
 SUMMARY = "search a space for its Pareto front of quality, latency, energy and money"
 EXAMPLE = """
@@ -46,4 +48,18 @@ def run(options: argparse.Namespace) -> Answer:
         scenario=options.scenario,
         overrides=overrides(options),
     )
-    return Answer(summary, lambda: str(summary))
+    return Answer(summary, lambda: _text(summary))
+
+
+def _text(summary: dict[str, Any]) -> str:
+    """What was found, and where to look next."""
+    study, storage = summary["study"], summary["storage"]
+    where = "" if storage == DEFAULT_STORAGE else f" --storage {storage}"
+    volume = "" if summary["hypervolume"] is None else f", hypervolume {number(summary['hypervolume'])}"
+    return (
+        f"{summary['feasible']} feasible designs from {summary['trainings']} trainings in "
+        f"{summary['wall_s']:.0f} s; {len(summary['front'])} on the Pareto front{volume}.\n"
+        f"  codesign front {study}{where}\n"
+        f"  codesign export {study} --knee --out plan{where}\n"
+        f"  codesign dashboard {study}{where}"
+    )

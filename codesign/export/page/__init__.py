@@ -3,6 +3,7 @@
 Every text from outside is escaped; the figures are those of the evaluation's document and no others.
 """
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,24 @@ from codesign.export.page import choice, doubt, shares, standing
 from codesign.export.page.markup import paragraph
 from codesign.export.specification import Specification
 from codesign.verdict import verdict
+from cost_models.answers import Answer
 
 Document = dict[str, Any]
 
 
 def page(
-    specification: Specification, document: Document, placement: dict[str, Any], bill: list[dict[str, Any]]
+    specification: Specification,
+    document: Document,
+    placement: dict[str, Any],
+    bill: list[dict[str, Any]],
+    answers: Sequence[Answer],
 ) -> str:
     """The whole page. document: of `codesign evaluate`; placement, bill: as the files beside it hold them."""
     sections = {
         "The choice": choice.choice(specification, document),
         "The front, and where this design stands": standing.front(specification, document),
         "The nearest alternatives": standing.alternatives(specification, document),
+        "Questions a deployer asks": _answers(answers),
         "Where the time goes": shares.time(document),
         "Where the memory goes": shares.memory(placement),
         "Where the energy goes": shares.energy(document),
@@ -62,3 +69,7 @@ def _verdict(specification: Specification, document: Document) -> str:
     lines += [paragraph(reason, "warn") for reason in not_supported(specification.design)]
     lines += [paragraph(line) for line in notes(specification.design)]
     return f'<section class="verdict">{"".join(lines)}</section>'
+
+
+def _answers(answers: Sequence[Answer]) -> str:
+    return "".join(f"<h3>{escape(answer.question)}</h3>{paragraph(answer.sentence)}" for answer in answers)

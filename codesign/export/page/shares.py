@@ -1,5 +1,6 @@
 """Where time, memory, energy and money go."""
 
+from collections.abc import Callable
 from typing import Any
 
 from codesign.export.charts import Part, share_bars
@@ -39,9 +40,7 @@ def _lookup(lookup: dict[str, Any]) -> str:
 def memory(placement: dict[str, Any]) -> str:
     """The memory of one accelerator, to the last byte, and what lies in the host's."""
     own = placement["per_accelerator"]
-    parts = [
-        Part(name.replace("_", " "), held, size(held)) for name, held in own.items() if name != "capacity"
-    ]
+    parts = _largest_first({name: held for name, held in own.items() if name != "capacity"}, size)
     body = f"<h3>One accelerator: {size(own['capacity'])}</h3>{share_bars(parts)}"
     host = [f"{size(held)} of {tier}" for tier, held in placement["per_node"].items() if held]
     return body + (paragraph(f"Tables and caches take {', '.join(host)} in each node.") if host else "")
@@ -77,10 +76,11 @@ def money(document: Document, bill: list[dict[str, Any]]) -> str:
 
 
 def _by_part(parts: dict[str, float | None], unit: str) -> str:
-    return share_bars(
-        [
-            Part(name.replace("_", " "), value, f"{number(value)} {unit}")
-            for name, value in parts.items()
-            if value
-        ]
-    )
+    return share_bars(_largest_first(parts, lambda value: f"{number(value)} {unit}"))
+
+
+def _largest_first(parts: dict[str, float | None], text: Callable[[float], str]) -> list[Part]:
+    known = [(name, value) for name, value in parts.items() if value]
+    return [
+        Part(name.replace("_", " "), value, text(value)) for name, value in sorted(known, key=lambda x: -x[1])
+    ]

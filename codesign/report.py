@@ -34,10 +34,11 @@ FIGURES = (
 )
 
 
-def report(document: Document) -> str:
-    """One design: verdict, figures, and four tables of where things go."""
+def report(document: Document, answers: str = "") -> str:
+    """One design: verdict, answers to what deployers ask, figures, where things go, and sources."""
     parts = [
         verdict(document),
+        answers,
         table(
             ["", ""], [[label, form(_at(document, section, key))] for label, section, key, form in FIGURES]
         ).lstrip(),
