@@ -16,13 +16,16 @@ from cost_models.lookup import Lookup, Reads
 from cost_models.memory import Memory
 from cost_models.parts import Parts
 
+# Figures of each record, by their names in the document.
 _MEMORY = (
-    "capacity_bytes", "hbm_bytes", "weights_bytes", "tables_bytes", "cache_bytes", "activations_bytes", "reserve_bytes",
-    "kv_bytes_available", "kv_bytes_per_token", "kv_tokens", "concurrency", "copies_per_node",
+    "capacity_bytes", "hbm_bytes", "weights_bytes", "tables_bytes", "cache_bytes", "activations_bytes",
+    "reserve_bytes", "kv_bytes_available", "kv_bytes_per_token", "kv_tokens", "concurrency",
+    "copies_per_node",
 )  # fmt: skip
 _READS = ("unique_fraction", "time_s", "window_s", "stall_s", "hit_rate", "rank_balance")
 _LATENCY = (
-    "ttft_s", "tpot_s", "decode_step_s", "prefill_s", "output_tokens_per_s", "output_tokens_per_s_per_accelerator",
+    "ttft_s", "tpot_s", "decode_step_s", "prefill_s", "output_tokens_per_s",
+    "output_tokens_per_s_per_accelerator",
 )  # fmt: skip
 
 
@@ -152,7 +155,7 @@ def _tables(design: Design) -> list[dict[str, Any]]:
 
 
 def _leave_out(design: Design, found: dict[str, Any]) -> None:
-    """None where a figure does not apply: a phase that was not asked for, a model without tables, no cache."""
+    """None where a figure does not apply: a phase not asked for, a model without tables, no cache."""
     phase = design.serving.phase
     if phase == "prefill":
         found["latency"].update(tpot_s=None, decode_step_s=None)

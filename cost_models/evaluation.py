@@ -4,7 +4,7 @@ Figures are named by their place in the JSON document, `section.key`: "latency.t
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from cost_models import carbon, cost, document, energy, latency, lookup, memory, records
 from cost_models.catalogue import Catalogue, load_catalogue
-from cost_models.design import Design, Number
+from cost_models.design import Design, Number, System
 from cost_models.document import Result
+from cost_models.parts import Parts
 
 _DESIGNS_AT_ONCE = 32768  # keeps the columns of a stretch in cache, and a million designs below 2 GiB
 
@@ -82,8 +83,8 @@ class Evaluation:
 def evaluate(design: Design, catalogue: Catalogue | None = None) -> Evaluation:
     """What a design costs; one model with scalar or (designs,) fields of system, serving and limits.
 
-    A design that does not fit is a result with positive violations. Raises InputError for values that no design
-    may hold: NaN, negative, unknown names.
+    A design that does not fit is a result with positive violations. Raises InputError for values that no
+    design may hold: NaN, negative, unknown names.
     """
     catalogue = catalogue or load_catalogue()
     records.check(design)
@@ -101,7 +102,7 @@ def evaluate(design: Design, catalogue: Catalogue | None = None) -> Evaluation:
 
 def _models(design: Design, catalogue: Catalogue) -> Result:
     model, system, serving = design.model, design.system, design.serving
-    parts = catalogue.parts(system)
+    parts = _parts(catalogue, system)
     held = memory.fit(design, parts)
     steps = latency.steps(model, serving, parts, held.concurrency)
     rows = lookup.lookup(design, parts, steps)
@@ -111,6 +112,19 @@ def _models(design: Design, catalogue: Catalogue) -> Result:
     money = cost.cost(parts, system, serving, spent, rate, catalogue)
     made = carbon.carbon(parts, system, serving, spent, rate, catalogue)
     return Result(parts, held, steps, rows, served, spent, money, made)
+
+
+def _parts(catalogue: Catalogue, system: System) -> Parts:
+    """Parts of a system; those of scalar systems are kept, since designs share them."""
+    try:
+        return _kept_parts(catalogue, system)
+    except TypeError:  # an array has no hash
+        return catalogue.parts(system)
+
+
+@lru_cache(maxsize=1024)
+def _kept_parts(catalogue: Catalogue, system: System) -> Parts:
+    return catalogue.parts(system)
 
 
 def _columns(design: Design, result: Result) -> dict[str, Number]:

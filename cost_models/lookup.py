@@ -12,7 +12,6 @@ The window of a table set is the time from the start of the step to its layer. F
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +19,12 @@ from numpy.typing import NDArray
 from cost_models import tables, traffic
 from cost_models.design import TIERS, Design, Model, Number
 from cost_models.latency import Steps
+from cost_models.masks import choose, some
 from cost_models.parts import Parts
 
 _LINK_LINE = 128.0  # bytes of one read request over a host link (EMOGI, arXiv 2006.06890)
-_POINTS_PER_OCTAVE = 4  # of the stored unique-fraction curve
-_OCTAVES = 24  # up to 16 M tokens in one step
+_POINTS_PER_OCTAVE = 4  # of the stored curves of a profile
+_TOKEN_OCTAVES, _ROW_OCTAVES, _BATCH_OCTAVES = 24, 40, 10  # tokens of a step, rows of a cache, sequences
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Lookup:
 class Windows:
     """What hides the reads: time before each table set's layer, and of the whole step, in seconds."""
 
-    before: Sequence[Number]
+    before: Sequence[Number] | NDArray[np.float64]
     step_s: Number
     steps: Number = 1  # chunks of a prompt
     interleaved: bool = False  # every token of a step belongs to another sequence
@@ -95,14 +95,14 @@ def _reads(design: Design, parts: Parts, tokens: Number, sequences: Number, wind
     engram, system, serving = model.engram, design.system, design.serving
     assert engram is not None
     sets, heads = tables.sets(engram), engram.heads
-    share = serving.tensor_parallel * serving.pipeline_parallel
-    ranks = system.accelerators / np.maximum(system.nodes, 1) / share  # data-parallel ranks of a node
+    t = serving.tensor_parallel
+    # data-parallel ranks of a node
+    ranks = system.accelerators / system.nodes / (t * serving.pipeline_parallel)
 
     unique = _unique(model, str(placement.traffic), tokens, interleaved=windows.interleaved)
     missed = _missed(design, unique, sequences)
     total, misses = unique.sum(axis=-1), missed.sum(axis=-1)
-    balance = _busiest(unique, heads, serving.tensor_parallel) * share / np.maximum(heads * total, 1e-300)
-    busy = np.maximum(balance, 1.0) / share
+    balance = np.maximum(1.0, _busiest(unique, heads, t) * t / (heads * total))
 
     # one table set, one step, one data-parallel rank; blocked tables are read a block at a time from disks
     per_set = tokens * heads
@@ -111,26 +111,26 @@ def _reads(design: Design, parts: Parts, tokens: Number, sequences: Number, wind
     tier_bytes: dict[str, Number] = {}
     for tier in TIERS:
         home, cache = placement.tier == tier, (placement.cache_tier == tier) & (placement.cache_bytes > 0)
-        if not (np.any(home) or np.any(cache)):
+        if not (some(home) or some(cache)):
             continue
-        reads = per_set * (np.where(home, misses, 0.0) + np.where(cache, total - misses, 0.0))
-        reads, read_bytes = _physical(model, tier, reads, parts)
-        spent = _time(design, parts, tier, reads * busy, reads * ranks, read_bytes)
+        reads = per_set * (choose(home, misses, 0.0) + choose(cache, total - misses, 0.0))
+        reads, read_bytes, useful = _physical(model, tier, reads, parts)
+        spent = _time(design, parts, tier, reads * (balance / t), reads * ranks, read_bytes, useful)
         used = reads > 0
-        time = np.maximum(time, np.where(used, spent, 0.0))
-        host = np.where(used & (tier in ("ssd", "remote")), parts.engine.host_step, host)
+        time = np.maximum(time, choose(used, spent, 0.0))
+        host = choose(used & (tier in ("ssd", "remote")), parts.engine.host_step, host)
         tier_reads[tier] = reads * sets / tokens
         tier_bytes[tier] = reads * sets * read_bytes / tokens
     all_sets = sets * time
     late = np.maximum.reduce([(i + 1) * time - before for i, before in enumerate(windows.before)])
     late = np.maximum(0.0, late + (windows.steps - 1) * np.maximum(0.0, all_sets - windows.step_s))
-    stall = np.where(placement.prefetch, late, windows.steps * all_sets) + windows.steps * host
+    stall = choose(placement.prefetch, late, windows.steps * all_sets) + windows.steps * host
     orders = engram.max_order - 1
     return Reads(
         tokens=tokens,
         unique_fraction=total / orders,
-        hit_rate=1 - misses / np.maximum(total, 1e-300),
-        rank_balance=np.maximum(balance, 1.0),
+        hit_rate=1 - misses / total,
+        rank_balance=balance,
         time_s=windows.steps * all_sets,
         window_s=windows.before[0] * np.ones(np.shape(time)),
         stall_s=stall,
@@ -139,25 +139,32 @@ def _reads(design: Design, parts: Parts, tokens: Number, sequences: Number, wind
     )
 
 
-def _physical(model: Model, tier: str, reads: Number, parts: Parts) -> tuple[Number, Number]:
-    """Reads and bytes of each as the tier does them: whole pages; a blocked N-gram is one read of a disk."""
+def _physical(model: Model, tier: str, reads: Number, parts: Parts) -> tuple[Number, Number, float]:
+    """(reads, bytes of each in whole pages, useful bytes of each); a disk reads a blocked N-gram at once."""
     row, page = tables.row_bytes(model), parts.tiers[tier].page_bytes
-    assert model.engram is not None
-    if tables.slots_per_head(model) and tier in ("ssd", "remote"):
-        return reads / model.engram.heads, np.ceil(model.engram.heads * row / page) * page
-    return reads, np.ceil(row / page) * page
+    if model.engram is not None and tables.slots_per_head(model) and tier in ("ssd", "remote"):
+        heads = model.engram.heads
+        return reads / heads, np.ceil(heads * row / page) * page, heads * row
+    return reads, np.ceil(row / page) * page, row
 
 
 def _time(
-    design: Design, parts: Parts, tier: str, rank_reads: Number, node_reads: Number, read_bytes: Number
+    design: Design,
+    parts: Parts,
+    tier: str,
+    rank_reads: Number,
+    node_reads: Number,
+    read_bytes: Number,
+    row: float,
 ) -> Number:
-    """Seconds for the reads of one table set in one step: the busiest rank's, and what its node must serve."""
+    """Seconds for the reads of one table set in one step: the busiest rank's, and what its node serves."""
     engine, accelerator, memory = parts.engine, parts.accelerator, parts.tiers[tier]
-    row = tables.row_bytes(design.model)
     if tier == "hbm":
         bandwidth = memory.bandwidth * design.system.nodes / design.system.accelerators
         return engine.kernel_launch + memory.latency_s + rank_reads * read_bytes / bandwidth
-    depth = np.where(design.serving.tables.prefetch, engine.io_queue_depth, engine.synchronous_queue_depth)
+    # without prefetch the thread of each rank waits for its own page faults
+    faults = engine.synchronous_queue_depth * design.system.accelerators / design.system.nodes
+    depth = choose(design.serving.tables.prefetch, engine.io_queue_depth, faults)
     if tier in ("ssd", "remote"):
         rate = np.minimum(memory.reads_per_s, depth / memory.latency_s)
         device = np.maximum(node_reads / rate, node_reads * read_bytes / memory.bandwidth)
@@ -176,8 +183,8 @@ def _time(
 
 def _link(parts: Parts, tier: str, bandwidth: Number) -> Number:
     """The host link's bandwidth; infinite where the rows need not cross it."""
-    one = np.asarray(parts.accelerator.unified_memory) | parts.accelerator.is_cpu
-    return np.where(one | np.asarray(parts.tiers[tier].on_package), np.inf, bandwidth)
+    near = parts.accelerator.unified_memory | parts.accelerator.is_cpu | parts.tiers[tier].on_package
+    return choose(near, np.inf, bandwidth)
 
 
 def _busiest(unique: NDArray[np.float64], heads: int, t: Number) -> Number:
@@ -186,25 +193,40 @@ def _busiest(unique: NDArray[np.float64], heads: int, t: Number) -> Number:
     A rank holds orders x heads / t neighbouring columns; a column of order n has u(n) reads per token.
     """
     orders = unique.shape[-1]
-    columns = orders * heads / np.asarray(t)
+    columns = orders * heads / t
     load: Number = 0.0
     for index in range(orders):
         above = (orders - 1 - index) * heads
-        load = load + np.clip(columns - above, 0.0, heads) * unique[..., index]
+        held = np.minimum(np.maximum(columns - above, 0.0), heads)
+        load = load + held * unique[..., index]
     return load
 
 
 def _missed(design: Design, unique: NDArray[np.float64], sequences: Number) -> NDArray[np.float64]:
     """Reads per token and column that go past the cache, after removing duplicates: (..., orders)."""
     model, serving, placement = design.model, design.serving, design.serving.tables
-    bytes_ = np.where(placement.cache_tier == "", 0.0, placement.cache_bytes)
-    if not np.any(bytes_ > 0):
+    bytes_ = choose(placement.cache_tier == "", 0.0, placement.cache_bytes)
+    if not some(bytes_ > 0):
         return unique
     share = serving.tensor_parallel * serving.pipeline_parallel
-    held = np.where(placement.cache_tier == "hbm", bytes_ * share, bytes_) / tables.row_bytes(model)
-    profile = traffic.Profile.load(str(placement.traffic))
-    ratio = np.moveaxis(profile.miss_ratio(_columns(model), held, sequences), 0, -1)
-    return np.where((held > 0)[..., None], np.minimum(unique, ratio), unique)
+    held = choose(placement.cache_tier == "hbm", bytes_ * share, bytes_) / tables.row_bytes(model)
+    curve = _miss_curve(model, str(placement.traffic))
+    batch, batch_weight = _place(sequences, 1, curve.shape[0])
+    room, room_weight = _place(held, _POINTS_PER_OCTAVE, curve.shape[1])
+    low = curve[batch, room] * (1 - room_weight) + curve[batch, room + 1] * room_weight
+    high = curve[batch + 1, room] * (1 - room_weight) + curve[batch + 1, room + 1] * room_weight
+    ratio = low * (1 - batch_weight) + high * batch_weight
+    return np.where(np.asarray(held > 0)[..., None], np.minimum(unique, ratio), unique)
+
+
+def _place(
+    value: Number, points_per_octave: int, points: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Where a value lies on a curve stored over its log2: the point below, and the weight of the next."""
+    place = np.log2(np.maximum(value, 1.0)) * points_per_octave
+    place = np.minimum(place, points - 1.001)
+    low = place.astype(np.int64)
+    return low, (place - low)[..., None]
 
 
 @lru_cache(maxsize=256)
@@ -219,19 +241,26 @@ def _columns(model: Model) -> tuple[tuple[int, float, int], ...]:
 
 
 def _unique(model: Model, name: str, tokens: Number, interleaved: bool) -> NDArray[np.float64]:
-    """Unique fraction by order: (..., orders), read off a stored curve over log2 of the tokens."""
+    """Unique fraction by order: (..., orders)."""
     curve = _unique_curve(model, name, interleaved)
-    place = np.clip(np.log2(np.maximum(tokens, 1.0)) * _POINTS_PER_OCTAVE, 0, len(curve) - 1.001)
-    low = place.astype(np.int64)
-    weight = (place - low)[..., None]
+    low, weight = _place(tokens, _POINTS_PER_OCTAVE, len(curve))
     return curve[low] * (1 - weight) + curve[low + 1] * weight
 
 
 @lru_cache(maxsize=256)
-def _unique_curve(model: Model, name: str, interleaved: bool) -> NDArray[Any]:
+def _unique_curve(model: Model, name: str, interleaved: bool) -> NDArray[np.float64]:
+    """Unique fraction over log2 of the tokens of a step: (points, orders)."""
     profile = traffic.Profile.load(name)
-    tokens = 2.0 ** (np.arange(_OCTAVES * _POINTS_PER_OCTAVE + 1) / _POINTS_PER_OCTAVE)
+    tokens = 2.0 ** (np.arange(_TOKEN_OCTAVES * _POINTS_PER_OCTAVE + 1) / _POINTS_PER_OCTAVE)
     batch = tokens if interleaved else np.ones_like(tokens)
-    return np.stack(
-        [profile.unique_fraction(o, rows, tokens, batch) for o, rows, _ in _columns(model)], axis=-1
-    )
+    curves = [profile.unique_fraction(order, rows, tokens, batch) for order, rows, _ in _columns(model)]
+    return np.stack(curves, axis=-1)
+
+
+@lru_cache(maxsize=256)
+def _miss_curve(model: Model, name: str) -> NDArray[np.float64]:
+    """Miss ratio over log2 of the sequences and log2 of the cached rows: (batches, points, orders)."""
+    profile = traffic.Profile.load(name)
+    batch = 2.0 ** np.arange(_BATCH_OCTAVES + 1)
+    held = 2.0 ** (np.arange(_ROW_OCTAVES * _POINTS_PER_OCTAVE + 1) / _POINTS_PER_OCTAVE)
+    return np.moveaxis(profile.miss_ratio(_columns(model), held[None, :], batch[:, None]), 0, -1)

@@ -22,6 +22,7 @@ from cost_models.architecture import (
     shared_width,
 )
 from cost_models.design import DTYPE_BYTES, Design, Model, Number
+from cost_models.masks import choose
 from cost_models.operators import ACTIVATION_BYTES, context_bytes_per_token
 from cost_models.parts import Accelerator, Node, Parts
 
@@ -143,9 +144,9 @@ def fit(design: Design, parts: Parts) -> Memory:
     share = t * p  # accelerators that hold one copy of the tables together
     unified = accelerator.unified_memory
     copies = _copies_per_node(placement.sharing, placement.tier, per_node, share, parts.node)
-    on_accelerator = np.where(placement.tier == "hbm", all_tables / share, 0.0)
-    shared_dram = np.where((placement.tier == "dram") & unified, copies * all_tables / per_node, 0.0)
-    cached = np.where(placement.cache_tier == "hbm", placement.cache_bytes, 0.0)
+    on_accelerator = choose(placement.tier == "hbm", all_tables / share, 0.0)
+    shared_dram = choose((placement.tier == "dram") & unified, copies * all_tables / per_node, 0.0)
+    cached = choose(placement.cache_tier == "hbm", placement.cache_bytes, 0.0)
 
     whole, split = activation_bytes_per_token(model)
     sequences = np.maximum(serving.concurrency, 1) / d
@@ -158,12 +159,12 @@ def fit(design: Design, parts: Parts) -> Memory:
     available = np.maximum(0.0, capacity - taken)
 
     per_token = _kv_divided(model, t, kv_bytes_per_token(model)) / p
-    per_sequence = _kv_divided(model, t, _kv_bytes_per_sequence(design)) / p
+    per_sequence = _kv_divided(model, t, kv_bytes_per_sequence(design)) / p
     # every further sequence also needs room for its logits
     possible = np.floor(available / (per_sequence + model.vocab * _LOGIT_BYTES)) * d
-    asked = np.asarray(serving.concurrency) > 0
-    concurrency = np.where(asked, serving.concurrency, np.maximum(1, possible))
-    needed = np.where(asked, concurrency / d, 1) * per_sequence
+    asked = serving.concurrency > 0
+    concurrency = choose(asked, serving.concurrency, np.maximum(1, possible))
+    needed = choose(asked, concurrency / d, 1) * per_sequence
 
     host_tables: dict[str, Number] = {}
     violations: dict[str, Number] = {
@@ -171,10 +172,16 @@ def fit(design: Design, parts: Parts) -> Memory:
         "hbm": taken - capacity,
         "kv": needed - available,
     }
-    for tier, room in (("dram", host.dram_bytes), ("cxl", host.cxl_bytes), ("ssd", host.ssd_bytes)):
-        held = np.where(placement.tier == tier, copies * all_tables, 0.0)
-        held = held + np.where(placement.cache_tier == tier, placement.cache_bytes, 0.0)
-        host_tables[tier] = np.where(unified & (tier == "dram"), 0.0, held)
+    rooms = {
+        "dram": host.dram_bytes,
+        "cxl": host.cxl_bytes,
+        "ssd": host.ssd_bytes,
+        "remote": host.remote_bytes,
+    }
+    for tier, room in rooms.items():
+        held = choose(placement.tier == tier, copies * all_tables, 0.0)
+        held = held + choose(placement.cache_tier == tier, placement.cache_bytes, 0.0)
+        host_tables[tier] = choose(unified & (tier == "dram"), 0.0, held)
         violations[tier] = host_tables[tier] - room
     return Memory(
         capacity_bytes=capacity,
@@ -227,7 +234,7 @@ def _weights_per_accelerator(model: Model, t: Number, d: Number, p: Number) -> N
     keys = w.keys / np.minimum(t, model.attention.kv_heads) if w.keys else 0.0
     layers = w.experts / (t * d * p) + (w.split / t + keys + w.whole) / p
     # the fuller of the two ends where a pipeline has ends of its own
-    ends = np.where(np.asarray(p) > 1, max(w.embedding, w.head), w.embedding + w.head) / t
+    ends = choose(p > 1, max(w.embedding, w.head), w.embedding + w.head) / t
     return layers + ends
 
 
@@ -235,12 +242,12 @@ def _copies_per_node(sharing: object, tier: object, per_node: Number, share: Num
     """Copies of the tables in a node's host memory.
 
     "rank": every data-parallel rank has its own, split over its tensor-parallel ranks. "numa", "node": one
-    per NUMA node or node. A replica over several nodes keeps its part on each. CXL and disks: one per node.
+    per NUMA node or node. A replica over several nodes keeps its part on each. CXL, disks, remote: one.
     """
     ranks = per_node / share
-    wanted = np.where(sharing == "rank", ranks, np.where(sharing == "numa", node.numa_nodes, 1))
-    wanted = np.where((tier == "ssd") | (tier == "cxl"), np.minimum(wanted, 1), wanted)
-    return np.where(ranks < 1, ranks, wanted)
+    wanted = choose(sharing == "rank", ranks, choose(sharing == "numa", node.numa_nodes, 1))
+    alone = (tier == "ssd") | (tier == "cxl") | (tier == "remote")
+    return choose(ranks < 1, ranks, choose(alone, np.minimum(wanted, 1), wanted))
 
 
 def _step_tokens(design: Design, sequences: Number) -> Number:
@@ -251,11 +258,11 @@ def _step_tokens(design: Design, sequences: Number) -> Number:
     return np.maximum(np.minimum(serving.prefill_chunk, serving.input_tokens * sequences), sequences)
 
 
-def _kv_bytes_per_sequence(design: Design) -> Number:
+def kv_bytes_per_sequence(design: Design) -> Number:
     """KV cache of one whole sequence, all layers, before parallelism: no sequence has to be evicted."""
     model, serving = design.model, design.serving
-    budget = np.asarray(serving.kv_budget)
-    prompt = np.where(budget > 0, np.minimum(serving.input_tokens, budget), serving.input_tokens)
+    budget = serving.kv_budget
+    prompt = choose(budget > 0, np.minimum(serving.input_tokens, budget), serving.input_tokens)
     positions = prompt + (0 if serving.phase else serving.output_tokens)
     total: Number = 0.0
     for group in layer_groups(model):
@@ -267,5 +274,5 @@ def _kv_bytes_per_sequence(design: Design) -> Number:
 def _kv_divided(model: Model, t: Number, bytes_: Number) -> Number:
     """A tensor rank's part: its own KV heads, at least one; the one latent of MLA whole."""
     if model.attention.kind == "mla":
-        return bytes_ / np.ones_like(t)
+        return bytes_
     return bytes_ / np.minimum(t, model.attention.kv_heads)

@@ -1,4 +1,4 @@
-"""Designs whose fields are arrays: how many they are, one of them, a stretch of them, and what may stand in them."""
+"""Designs whose fields are arrays: how many they are, a stretch of them, and what may stand in them."""
 
 import dataclasses
 from typing import Any, TypeVar

@@ -76,10 +76,12 @@ def moduli(engram: Engram) -> NDArray[np.int64]:
     raise InputError(f"model.engram.row_rule must be prime, base_up or exact, got {engram.row_rule!r}")
 
 
+@lru_cache(maxsize=256)
 def rows(model: Model) -> NDArray[np.int64]:
     """Rows of every table: (sets, orders, heads) int64; of size 0 where the model has no Engram.
 
-    Where a set is padded to a multiple (`rows_multiple_of`), the padding counts with its last table.
+    Where a set is padded to a multiple (`rows_multiple_of`), the padding counts with its last table. The
+    array is shared and must not be written to.
     """
     if model.engram is None:
         return np.zeros((0, 0, 0), dtype=np.int64)
@@ -88,6 +90,7 @@ def rows(model: Model) -> NDArray[np.int64]:
     if slots:
         count = np.broadcast_to(-(-count[:, :, :1] // slots) * slots, count.shape).copy()
     count[:, -1, -1] += -count.sum(axis=(1, 2)) % model.engram.rows_multiple_of
+    count.flags.writeable = False
     return count
 
 
@@ -98,6 +101,7 @@ def row_bytes(model: Model) -> float:
     return model.engram.head_dim * DTYPE_BYTES[model.dtype("tables")] + model.engram.scale_bytes_per_row
 
 
+@lru_cache(maxsize=256)
 def table_bytes(model: Model) -> float:
     """Bytes of all tables of the model, one copy."""
     return float(rows(model).sum()) * row_bytes(model)

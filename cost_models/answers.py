@@ -1,0 +1,318 @@
+"""The questions that deployers of table models ask, answered in words from an evaluation.
+
+Every answer is computed: alternatives (another tier, another row type, half the load) are evaluated like any
+other design. Questions in the order in which they come up in the issue trackers of the engines.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from cost_models import cost, tables
+from cost_models.catalogue import Catalogue
+from cost_models.design import DTYPE_BYTES, GIB, Design
+from cost_models.document import Result, breakdown
+from cost_models.evaluation import Evaluation, evaluate
+
+_PLACES = {
+    "hbm": "accelerator memory",
+    "dram": "host memory",
+    "cxl": "CXL memory",
+    "ssd": "SSD",
+    "remote": "remote memory",
+}
+_SHARING = {"rank": "one per data-parallel rank", "numa": "one per NUMA node", "node": "one per node"}
+_ROW_TYPES = ("bf16", "fp8", "nvfp4")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One question and its answer, a sentence or two."""
+
+    question: str
+    sentence: str
+
+
+def answers(evaluation: Evaluation, i: int | None = None) -> list[Answer]:
+    """The answers for one scalar design (number i of an array); those about tables only where it has some."""
+    design, catalogue = evaluation.one(i), evaluation.catalogue
+    result, one = evaluation.result(i), evaluate(design, catalogue)
+    found = [_fits(design, one), _binds(design, result, one, catalogue)]
+    if design.model.engram is not None:
+        found[1:1] = [
+            _placement(design, one, catalogue),
+            _hidden(design, result),
+            _host_bill(design, result, catalogue),
+            _disk(design, catalogue),
+            _balance(design, result),
+            _quantised(design),
+            _pool(design, catalogue),
+            _unified(design, result),
+        ]
+    found.append(_loading(design, result, one))
+    return found
+
+
+def text(evaluation: Evaluation, i: int | None = None) -> str:
+    """All answers as text: a question a line, its answer indented below."""
+    return "\n".join(f"{answer.question}\n    {answer.sentence}" for answer in answers(evaluation, i))
+
+
+def _fits(design: Design, one: Evaluation) -> Answer:
+    broken = {name: float(amount) for name, amount in one.violations.items() if amount > 0}
+    left = f"{_count(one['memory.kv_tokens'])} KV tokens remain per accelerator"
+    served = f"{_count(one['memory.concurrency'])} sequences per replica"
+    if not broken:
+        sentence = f"Yes: {left} ({_size(one['memory.kv_bytes_available'])}), and it serves {served}."
+    else:
+        reasons = ", ".join(f"{name} by {_amount(name, amount)}" for name, amount in broken.items())
+        sentence = f"No: it breaks {reasons}; {left}."
+    return Answer("Does it fit, and how many KV tokens are left?", sentence)
+
+
+def _placement(design: Design, one: Evaluation, catalogue: Catalogue) -> Answer:
+    """Every place at its full KV cache, so that freed device memory counts as the sequences it admits."""
+    rows = []
+    for tier in _PLACES:
+        other = _placed(design, tier)
+        other = replace(other, serving=replace(other.serving, concurrency=0))
+        found = evaluate(other, catalogue)
+        room = {
+            name: amount for name, amount in found.violations.items() if name in (tier, "kv") and amount > 0
+        }
+        fits = not room and found.violations["hbm"] <= 0
+        rows.append((tier, fits, found))
+    fitting = [(tier, found) for tier, fits, found in rows if fits]
+    if not fitting:
+        return Answer("Which tier should hold the tables?", "None of the tiers of this system holds them.")
+    best = min(fitting, key=lambda row: float(row[1]["cost.usd_per_mtok"]))
+    said = ", ".join(
+        f"{_PLACES[tier]} {float(found['cost.usd_per_mtok']):.3g} USD/Mtok "
+        f"at {_count(found['memory.kv_tokens'])} KV tokens"
+        for tier, found in fitting
+    )
+    out = [_PLACES[tier] for tier, fits, _ in rows if not fits]
+    rest = f" No room in {', '.join(out)}." if out else ""
+    return Answer(
+        "Accelerator memory, host, CXL or disk for this layout?",
+        f"{_sentence([_PLACES[best[0]]])[:-1]} is cheapest per token, with as many sequences as each holds: "
+        f"{said}.{rest}",
+    )
+
+
+def _hidden(design: Design, result: Result) -> Answer:
+    said = []
+    for name, reads, step in (
+        ("decode step", result.lookup.decode, result.latency.decode_step_s),
+        ("prompt", result.lookup.prefill, result.latency.prefill_s),
+    ):
+        time, stall, window = (float(np.asarray(x)) for x in (reads.time_s, reads.stall_s, reads.window_s))
+        if time == 0:
+            continue
+        share = stall / max(float(np.asarray(step)), 1e-12)
+        if stall == 0:
+            said.append(f"in a {name} yes, {_time(time)} of reads against a first window of {_time(window)}")
+        else:
+            said.append(
+                f"in a {name} not all: {_time(time)} of reads, {_time(stall)} of them waited for "
+                f"({100 * share:.1f} % of the {name})"
+            )
+    mode = "" if np.all(design.serving.tables.prefetch) else " Rows are not prefetched."
+    return Answer("Is the lookup hidden behind the layers before it?", _sentence(said) + mode)
+
+
+def _host_bill(design: Design, result: Result, catalogue: Catalogue) -> Answer:
+    one_copy, nodes = tables.table_bytes(design.model), float(np.asarray(design.system.nodes))
+    usd = float(np.asarray(result.parts.tiers["dram"].usd_per_byte))
+    bills = []
+    for sharing, words in _SHARING.items():
+        other = _placed(design, "dram", sharing=sharing)
+        held = float(np.asarray(evaluate(other, catalogue)["memory.host.dram_bytes"]))
+        bills.append(f"{_size(held)} and {held * usd * nodes:,.0f} USD with {words}")
+    return Answer(
+        "What does host memory cost, copies included?",
+        f"One copy is {_size(one_copy)}; per node (all nodes' price) {'; '.join(bills)}.",
+    )
+
+
+def _disk(design: Design, catalogue: Catalogue) -> Answer:
+    other = _placed(design, "ssd")
+    found = evaluate(other, catalogue).result()
+    tier, engine = found.parts.tiers["ssd"], found.parts.engine
+    depth = engine.io_queue_depth
+    rate = min(float(np.asarray(tier.reads_per_s)), depth / float(np.asarray(tier.latency_s)))
+    decode, prefill = found.lookup.decode, found.lookup.prefill
+    step = float(np.asarray(found.latency.decode_step_s)) or float("inf")
+    needed = float(np.asarray(decode.tier_reads.get("ssd", 0.0))) * float(np.asarray(decode.tokens)) / step
+    said = [f"the drives give {rate / 1e3:,.0f} k reads/s at queue depth {depth:.0f}"]
+    if needed:
+        said.append(
+            f"decoding asks for {needed / 1e3:,.0f} k reads/s and waits {_time(decode.stall_s)} a step"
+        )
+    if float(np.asarray(prefill.time_s)):
+        said.append(f"a cold prompt waits {_time(prefill.stall_s)} more")
+    return Answer("RAM or SSD, for decoding and for a cold prompt?", _sentence(said))
+
+
+def _balance(design: Design, result: Result) -> Answer:
+    t = int(np.asarray(design.serving.tensor_parallel))
+    if t == 1:
+        sentence = "Each rank holds all columns; there is nothing to balance."
+    else:
+        decode, prefill = (
+            float(np.asarray(reads.rank_balance)) for reads in (result.lookup.decode, result.lookup.prefill)
+        )
+        sentence = (
+            f"The rank with the highest orders reads {max(decode, 1.0):.2f} times the mean in decoding and "
+            f"{max(prefill, 1.0):.2f} times in prefill, since low orders repeat more within a step."
+        )
+        if prefill > 1.25:
+            sentence += " Deal columns out by head, so that every rank has all orders."
+    return Answer("Do table columns balance over tensor-parallel ranks?", sentence)
+
+
+def _quantised(design: Design) -> Answer:
+    now, model = tables.table_bytes(design.model), design.model
+    said = []
+    for dtype in _ROW_TYPES:
+        if DTYPE_BYTES[dtype] < DTYPE_BYTES[model.dtype("tables")]:
+            other = tables.table_bytes(replace(model, tables_dtype=dtype))
+            said.append(f"{dtype} rows save {_size(now - other)} per copy ({100 * (1 - other / now):.0f} %)")
+    return Answer(
+        "What do quantised rows save?",
+        _sentence([*said, "check the loss first"])
+        if said
+        else f"Nothing more: rows are {model.dtype('tables')} already.",
+    )
+
+
+def _binds(design: Design, result: Result, one: Evaluation, catalogue: Catalogue) -> Answer:
+    shares: dict[str, float] = {}
+    for row in breakdown(design, result):
+        bound = "table rows" if row["operator"] == "table rows waited for" else row["bound"]
+        shares[bound] = shares.get(bound, 0.0) + row["time_s"]
+    total = sum(shares.values()) or 1.0
+    said = ", ".join(
+        f"{name} {100 * time / total:.0f} %" for name, time in sorted(shares.items(), key=lambda x: -x[1])
+    )
+    kind = "prompt" if design.serving.phase == "prefill" else "decode step"
+    now = float(np.asarray(one["cost.usd_per_mtok"]))
+    best, price = "", now
+    for words, other in _purchases(design, result):
+        found = evaluate(other, catalogue)
+        if found.feasible and float(np.asarray(found["cost.usd_per_mtok"])) < price:
+            best, price = words, float(np.asarray(found["cost.usd_per_mtok"]))
+    advice = (
+        f" Best next step: {best} ({now:.3g} -> {price:.3g} USD per million tokens)."
+        if best
+        else " None of more sequences, more device memory or more host memory lowers the cost per token."
+    )
+    return Answer("What binds, and what should the next dollar buy?", f"Of a {kind}: {said}.{advice}")
+
+
+def _purchases(design: Design, result: Result) -> list[tuple[str, Design]]:
+    """Changes that a deployer can make, each with as many sequences as then fit."""
+    system, serving = design.system, design.serving
+    fill = replace(serving, concurrency=0)
+    held = float(np.asarray(result.parts.accelerator.memory_bytes))
+    host = system.host
+    found = [
+        ("more sequences in flight, as many as the KV cache holds", replace(design, serving=fill)),
+        (
+            "accelerators with half as much memory again",
+            replace(design, system=replace(system, hbm_bytes=1.5 * held), serving=fill),
+        ),
+    ]
+    if design.model.engram is not None and serving.tables.tier != "dram":
+        room = max(float(np.asarray(host.dram_bytes)), tables.table_bytes(design.model))
+        moved = replace(fill, tables=replace(serving.tables, tier="dram"))
+        bought = replace(system, host=replace(host, dram_bytes=room))
+        found.append(("host memory for the tables", replace(design, system=bought, serving=moved)))
+    return found
+
+
+def _pool(design: Design, catalogue: Catalogue) -> Answer:
+    nodes = cost.pool_break_even_nodes(tables.table_bytes(design.model), catalogue)
+    if np.isfinite(nodes):
+        sentence = f"From {int(np.asarray(nodes))} nodes that would otherwise each hold a copy in DRAM."
+    else:
+        sentence = (
+            "Never at these prices: its memory, switch and controllers cost more than the copies it saves."
+        )
+    return Answer("From how many nodes does a CXL pool pay?", sentence)
+
+
+def _unified(design: Design, result: Result) -> Answer:
+    accelerator = result.parts.accelerator
+    if np.any(accelerator.unified_memory) or np.any(accelerator.is_cpu):
+        sentence = (
+            "Host and accelerator are one memory here: "
+            "tables in host memory free nothing, only CXL or SSD does."
+        )
+    else:
+        freed = tables.table_bytes(design.model) / float(
+            np.asarray(design.serving.tensor_parallel * design.serving.pipeline_parallel)
+        )
+        sentence = (
+            f"Host memory is separate here: moving the tables there frees {_size(freed)} per accelerator. "
+            "On a unified-memory machine it would free nothing."
+        )
+    return Answer("What changes on a unified-memory machine?", sentence)
+
+
+def _loading(design: Design, result: Result, one: Evaluation) -> Answer:
+    per_node = float(np.asarray(design.system.accelerators / design.system.nodes))
+    ranks = per_node * float(np.asarray(result.memory.weights_bytes))
+    held = sum(float(np.asarray(x)) for name, x in result.memory.host_tables.items() if name != "ssd")
+    held += per_node * float(np.asarray(result.memory.tables_bytes))
+    drives = float(np.asarray(result.parts.tiers["ssd"].bandwidth))
+    seconds = (ranks + held) / drives
+    first = (
+        ""
+        if design.serving.phase == "decode"
+        else f" A first request then takes {_time(one['latency.ttft_s'])}."
+    )
+    if design.model.engram is not None and design.serving.tables.cache_tier:
+        cold = replace(design.serving.tables, cache_bytes=0.0)
+        empty = evaluate(replace(design, serving=replace(design.serving, tables=cold)), one.catalogue)
+        if design.serving.phase != "decode":
+            first = f" A first request with an empty cache takes {_time(empty['latency.ttft_s'])}."
+    return Answer(
+        "How long until the first answer?",
+        f"Loading {_size(ranks + held)} per node takes {seconds:,.0f} s from drives of "
+        f"{drives / 1e9:.0f} GB/s.{first}",
+    )
+
+
+def _placed(design: Design, tier: str, **changes: Any) -> Design:
+    """The same design with its tables in another tier and no cache."""
+    placement = replace(design.serving.tables, tier=tier, cache_tier="", cache_bytes=0.0, **changes)
+    return replace(design, serving=replace(design.serving, tables=placement))
+
+
+def _sentence(parts: list[str]) -> str:
+    joined = "; ".join(parts)
+    return joined[:1].upper() + joined[1:] + "."
+
+
+def _size(value: Any) -> str:
+    return f"{float(np.asarray(value)) / GIB:,.1f} GiB"
+
+
+def _count(value: Any) -> str:
+    return f"{float(np.asarray(value)):,.0f}"
+
+
+def _time(value: Any) -> str:
+    seconds = float(np.asarray(value))
+    for unit, scale in (("s", 1.0), ("ms", 1e3)):
+        if seconds * scale >= 1:
+            return f"{seconds * scale:.3g} {unit}"
+    return f"{seconds * 1e6:.3g} us"
+
+
+def _amount(name: str, amount: float) -> str:
+    if name in ("hbm", "kv", "dram", "cxl", "ssd", "remote"):
+        return _size(amount)
+    return _time(amount) if name.endswith("_s") else f"{amount:,.3g}"
