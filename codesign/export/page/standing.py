@@ -48,10 +48,8 @@ def alternatives(specification: Specification, document: Document) -> str:
 
 def _axis(name: str) -> str:
     objective = OBJECTIVES[name]
-    sense = "less is better" if objective.direction == "minimize" else "more is better"
-    return (
-        f"{objective.label}, {objective.unit} ({sense})" if objective.unit else f"{objective.label} ({sense})"
-    )
+    better = "\u2193" if objective.direction == "minimize" else "\u2191"
+    return f"{objective.label}{f', {objective.unit}' if objective.unit else ''} ({better} is better)"
 
 
 def _own(document: Document, names: list[str]) -> dict[str, float | None]:

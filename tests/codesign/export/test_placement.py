@@ -1,0 +1,46 @@
+"""placement.yaml: every byte has a place, and the places add up to what the memory model says."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import cost_models
+from codesign.export.placement import placement
+from cost_models import tables
+from cost_models.design import Design
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_the_parts_add_up(designs: st.SearchStrategy[Design], data: st.DataObject) -> None:
+    design = data.draw(designs)
+    result = cost_models.evaluate(design).result()
+    where = placement(design, result.memory, result.parts)
+    own = where["per_accelerator"]
+    parts = sum(size for name, size in own.items() if name != "capacity")
+    if result.memory.violations["hbm"] <= 0:
+        assert parts == pytest.approx(own["capacity"], rel=1e-12)
+    else:  # what does not fit leaves no room for a KV cache
+        assert own["kv_cache"] == 0
+        assert parts > own["capacity"]
+    if design.serving.pipeline_parallel == 1:
+        held = sum(group["bytes"] / group["split_over"] for group in where["weights"])
+        assert held == pytest.approx(own["weights"], rel=1e-12)
+
+
+@given(data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_tables_lie_one_behind_the_other(designs: st.SearchStrategy[Design], data: st.DataObject) -> None:
+    design = data.draw(designs)
+    result = cost_models.evaluate(design).result()
+    held = placement(design, result.memory, result.parts)["tables"]
+    if design.model.engram is None:
+        assert held is None
+        return
+    end = 0.0
+    for table in held["table"]:
+        assert table["offset_bytes"] == pytest.approx(end, rel=1e-12)
+        assert table["bytes"] == pytest.approx(table["rows"] * held["row"]["bytes"])
+        end = table["offset_bytes"] + table["bytes"]
+    assert end == pytest.approx(tables.table_bytes(design.model))
+    assert len(held["table"]) == tables.reads_per_token(design.model)
