@@ -1,4 +1,4 @@
-"""Fitted constants of the operator classes, for each accelerator or as a prior where none were fitted.
+"""Fitted constants of the operator classes, by accelerator, with a prior where none were fitted.
 
 `fitting/constants.yaml` is written by `python -m cost_models.fitting`; this module reads it.
 """
@@ -7,7 +7,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cost_models import yamlfile
 from cost_models.design import Name, Number
@@ -15,7 +14,7 @@ from cost_models.design import Name, Number
 FILE = Path(__file__).parent / "fitting" / "constants.yaml"
 PRIOR = "prior"
 
-Constants = dict[str, dict[str, Number]]  # operator class -> constant -> value
+Constants = dict[str, dict[str, float]]  # operator class -> constant -> value
 
 
 @lru_cache(maxsize=1)
@@ -28,23 +27,15 @@ def fitted() -> dict[str, dict[str, dict[str, float]]]:
     }
 
 
-def of(accelerator: Name) -> Constants:
-    """Constants for one accelerator (floats) or one per design (arrays of shape (designs,))."""
-    if isinstance(accelerator, str):
-        return _of_one(accelerator)
-    names, index = np.unique(accelerator, return_inverse=True)
-    each = [_of_one(str(name)) for name in names]
-    if len(each) == 1:
-        return each[0]
-    return {
-        kind: {key: np.array([float(one[kind][key]) for one in each])[index] for key in values}
-        for kind, values in each[0].items()
-    }
+def of(part: str) -> Constants:
+    """Constants of one part by class; those that were not fitted on it are the prior's."""
+    prior, own = fitted()[PRIOR], fitted().get(part, {})
+    return {kind: dict(own.get(kind, values)) for kind, values in prior.items()}
 
 
-def is_fitted(accelerator: Name) -> NDArray[np.bool_]:
-    """Whether the constants were fitted on this very part."""
-    return np.isin(accelerator, [name for name in fitted() if name != PRIOR])
+def key(accelerator: str) -> str:
+    """The part whose constants an accelerator has: itself, or the prior."""
+    return accelerator if accelerator in fitted() else PRIOR
 
 
 @lru_cache(maxsize=1)
@@ -57,9 +48,3 @@ def expected_error(accelerator: Name) -> Number:
     errors = _errors()
     result = np.vectorize(lambda name: errors.get(str(name), errors[PRIOR]), otypes=[float])(accelerator)
     return float(result) if np.ndim(result) == 0 else result
-
-
-@lru_cache(maxsize=256)
-def _of_one(name: str) -> Constants:
-    prior, own = fitted()[PRIOR], fitted().get(name, {})
-    return {kind: dict(own.get(kind, values)) for kind, values in prior.items()}

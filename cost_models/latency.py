@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from cost_models import constants as fitted
-from cost_models import passes
+from cost_models import constants, passes
 from cost_models.design import Model, Name, Number, Serving
 from cost_models.distinct import Distinct
 from cost_models.operators import ACTIVATION_BYTES, COMPUTE_TYPES, Floats, operators
 from cost_models.parts import Parts
+from cost_models.plans import targets
 
 _DESIGNS_AT_ONCE = 2048  # keeps the (operators, designs) arrays in the second-level cache
 
@@ -72,17 +72,8 @@ def steps(
     tokens_per_sequence: new tokens per sequence that one decode step checks (more than 1 with speculation).
     """
     batch = serving.concurrency if batch is None else batch
-    columns = _columns(serving, parts, batch, tokens_per_sequence)
-    distinct = Distinct(columns)
-    values = distinct.columns
-    size = len(values["batch"])
-    names = distinct.first(parts.accelerator.name)
-    results = [
-        _steps(model, serving.phase, {name: column[i : i + _DESIGNS_AT_ONCE] for name, column in values.items()},
-               names if isinstance(names, str) else names[i : i + _DESIGNS_AT_ONCE])
-        for i in range(0, size, _DESIGNS_AT_ONCE)
-    ]  # fmt: skip
-    spread = {name: distinct.spread([one[name] for one in results]) for name in results[0]}
+    distinct = Distinct(_columns(serving, parts, batch, tokens_per_sequence))
+    spread = distinct.spread(_by_constants(model, serving.phase, distinct, parts.accelerator.name))
     return Steps(
         model=model, serving=serving, parts=parts, batch=batch, tokens_per_sequence=tokens_per_sequence,
         decode_flops={kind: spread.pop(f"decode.{kind}") for kind in COMPUTE_TYPES},
@@ -127,32 +118,29 @@ def breakdown(steps: Steps) -> list[dict[str, Any]]:
     Rows of one decode step; of the prefill for phase "prefill". FLOPs and bytes are those of one accelerator;
     `bound` is compute, memory, network or overhead, whichever takes most.
     """
-    columns = _columns(steps.serving, steps.parts, steps.batch, steps.tokens_per_sequence)
+    distinct = Distinct(_columns(steps.serving, steps.parts, steps.batch, steps.tokens_per_sequence))
+    one, layout = distinct.columns, _layout(distinct.columns)
     phase = "prefill" if steps.serving.phase == "prefill" else "decode"
-    one = {name: np.asarray(column, dtype=float).reshape(1) for name, column in columns.items()}
-    machine, layout = _machine(one, steps.parts.accelerator.name), _layout(one)
-    work = (
-        _prefill_work(one, steps.serving.phase)
-        if phase == "prefill"
-        else _decode_work(one, steps.serving.phase)
-    )
-    result = passes.run(steps.model, phase, work, machine, layout, keep_terms=True)
-    table, rows = operators(steps.model), []
-    for part, term, flops, moved in result.terms:
-        repeats = 1.0 if part.kind == "attention" or part.last_token else float(work.chunks[0])
-        for i, members in enumerate(part.members):
+    machine = _machine(one, constants.key(str(steps.parts.accelerator.name)))
+    work = (_prefill_work if phase == "prefill" else _decode_work)(one, steps.serving.phase)
+    result = passes.run(steps.model, phase, work, machine, layout, keep=True)
+    table, chunks = operators(steps.model), float(work.chunks[0])
+    rows = []
+    for timed in result.timed:
+        for i, members in enumerate(timed.rows.members):
+            once = timed.kind == "attention" or bool(timed.rows.columns["last_token"][i, 0])
             for row in members:
-                count = float(table.count[row]) * repeats
+                count = float(table.count[row]) * (1.0 if once else chunks)
                 rows.append((row, {
                     "operator": table.operator[row], "layer_group": table.group[row],
-                    "flops": count * float(flops[i, 0]), "bytes": count * float(moved[i, 0]),
-                    "time_s": count * float(term.time_s[i, 0]), "bound": _bound(part.kind, term, i),
+                    "flops": count * float(timed.flops[i, 0]), "bytes": count * float(timed.bytes[i, 0]),
+                    "time_s": count * float(timed.term.time_s[i, 0]), "bound": _bound(timed.kind, timed.term, i),
                 }))  # fmt: skip
     waiting = float(_pipeline_s(one, work, steps.model)[0])
     ordered = [row for _, row in sorted(rows, key=lambda item: item[0])]
     if waiting:
         ordered.append({"operator": "pipeline transfer", "layer_group": "", "flops": 0.0, "bytes": 0.0,
-                        "time_s": waiting * float(work.chunks[0]), "bound": "network"})  # fmt: skip
+                        "time_s": waiting * chunks, "bound": "network"})  # fmt: skip
     return ordered
 
 
@@ -176,11 +164,40 @@ def _peak(peaks: dict[str, Number], kind: str) -> Number:
     return next(peaks[name] for name in wider if name in peaks)
 
 
-def _machine(one: dict[str, Floats], name: Name) -> passes.Machine:
+def _by_constants(model: Model, phase: str, distinct: Distinct, names: Name) -> dict[str, Floats]:
+    """Evaluate the distinct designs part by part, so that constants are numbers, in stretches that fit in cache."""
+    columns = distinct.columns
+    size = len(columns["batch"])
+    names = distinct.first(names)
+    if np.ndim(names) == 0:
+        groups = {constants.key(str(names)): slice(None)}
+    else:
+        each, index = np.unique(names, return_inverse=True)
+        keys = [constants.key(str(name)) for name in each]
+        groups = {
+            key: np.flatnonzero(np.isin(index, [i for i, k in enumerate(keys) if k == key]))
+            for key in set(keys)
+        }
+    result: dict[str, Floats] = {}
+    for key, members in groups.items():
+        mine = {name: column[members] for name, column in columns.items()} if len(groups) > 1 else columns
+        count = len(mine["batch"])
+        for start in range(0, count, _DESIGNS_AT_ONCE):
+            stretch = slice(start, start + _DESIGNS_AT_ONCE)
+            done = _steps(model, phase, {name: column[stretch] for name, column in mine.items()}, key)
+            where = members[stretch] if len(groups) > 1 else stretch
+            for name, values in done.items():
+                if name not in result:
+                    result[name] = np.empty((*values.shape[:-1], size))
+                result[name][..., where] = values
+    return result
+
+
+def _machine(one: dict[str, Floats], fitted: str) -> passes.Machine:
     return passes.Machine(
         {kind: one[f"peak.{kind}"] for kind in COMPUTE_TYPES}, one["memory_bandwidth"],
         np.maximum(one["link_bandwidth"], 1.0), np.maximum(one["link_group"], 1.0),
-        np.maximum(one["network_bandwidth"], 1.0), fitted.of(name),
+        np.maximum(one["network_bandwidth"], 1.0), fitted,
     )  # fmt: skip
 
 
@@ -188,9 +205,12 @@ def _layout(one: dict[str, Floats]) -> passes.Layout:
     return passes.Layout(one["tensor"], one["expert"], one["data"])
 
 
-def _steps(model: Model, phase: str, one: dict[str, Floats], name: Name) -> dict[str, Floats]:
+def _steps(model: Model, phase: str, one: dict[str, Floats], fitted: str) -> dict[str, Floats]:
     """All results of steps for up to _DESIGNS_AT_ONCE designs: (..., designs)."""
-    machine, layout = _machine(one, name), _layout(one)
+    if len(one["batch"]) == 1:  # passes.run wants two: see its module's text
+        twice = _steps(model, phase, {name: np.repeat(column, 2) for name, column in one.items()}, fitted)
+        return {name: values[..., :1] for name, values in twice.items()}
+    machine, layout = _machine(one, fitted), _layout(one)
     zero = np.zeros_like(one["batch"])
     result: dict[str, Floats] = {}
     for which, work in (("decode", _decode_work(one, phase)), ("prefill", _prefill_work(one, phase))):
@@ -198,7 +218,7 @@ def _steps(model: Model, phase: str, one: dict[str, Floats], name: Name) -> dict
         done = (
             passes.run(model, which, work, machine, layout)
             if wanted
-            else passes.Pass(zero, zero, zero[None][:0])
+            else passes.Pass(zero, zero, np.zeros((len(targets(model)), len(zero))))
         )
         transfer = _pipeline_s(one, work, model) if wanted else zero
         # Chunks follow each other through the pipeline: all but the first cost one stage only.
@@ -214,7 +234,7 @@ def _steps(model: Model, phase: str, one: dict[str, Floats], name: Name) -> dict
             work.tokens * one["data"] * (one["pipeline"] if which == "decode" else 1.0)
         )
         result["prefill_chunks"] = work.chunks
-    result["host_s"] = zero + machine.constants["host"]["step_s"]
+    result["host_s"] = zero + constants.of(fitted)["host"]["step_s"]
     return result
 
 

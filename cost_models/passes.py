@@ -1,26 +1,32 @@
-"""One forward pass on one rank: the time, FLOPs and bytes of all operators, for many designs at once."""
+"""One forward pass on one rank: the time, FLOPs and bytes of all operators, for many designs at once.
+
+Sums run over operators one after the other for every design (einsum over the leading axis, at least two designs
+wide), so that a design gives the same digits alone and in an array.
+"""
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from cost_models import rooflines, routing
-from cost_models.constants import Constants
-from cost_models.design import DTYPE_BYTES, Model, Number
+from cost_models.design import DTYPE_BYTES, Model
 from cost_models.operators import Floats
-from cost_models.plans import Part, plan, targets
+from cost_models.plans import Plan, Rows, plan
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What a rank has: (designs,) each, SI. peak_flops by compute type; network: B/s between scale-up groups."""
+    """What a rank has: (designs,) each, SI. peak_flops by compute type; network: B/s between scale-up groups.
+
+    fitted: the part whose constants hold, for all designs.
+    """
 
     peak_flops: dict[str, Floats]
     memory_bandwidth: Floats
     link_bandwidth: Floats
     link_group: Floats
     network_bandwidth: Floats
-    constants: Constants
+    fitted: str
 
 
 @dataclass(frozen=True)
@@ -36,9 +42,9 @@ class Layout:
 class Work:
     """What one pass computes on one rank: (designs,) each.
 
-    tokens: new tokens; outputs: tokens that need logits; sequences: in the batch.
-    pairs, windowed(window): query-context pairs of attention of the whole prompt (prefill) or step (decode).
-    context: tokens of KV cache that are read per sequence. chunks: passes that the prompt is read in.
+    tokens: new tokens of a pass; outputs: those that need logits; sequences: in the batch.
+    queries: new tokens per sequence and step (decode). context: tokens that a sequence's queries look back on.
+    chunks: passes that the prompt is read in.
     """
 
     tokens: Floats
@@ -49,141 +55,175 @@ class Work:
     chunks: Floats
 
 
+@dataclass(frozen=True)
+class Timed:
+    """Times, FLOPs and bytes of some rows, each run once: (rows, designs); for a breakdown."""
+
+    kind: str
+    rows: Rows
+    term: rooflines.Term
+    flops: Floats
+    bytes: Floats
+
+
 @dataclass
 class Pass:
     """Sums over the operators of one rank, for the whole prompt (prefill) or one step (decode): (designs,).
 
     window_s: (targets, designs) time in one chunk before each layer that waits for table rows.
-    flops: by compute type. terms: operator row of the table -> its Term and count, where asked for.
+    flops: by compute type. timed: the rows, where asked for.
     """
 
     time_s: Floats
     bytes: Floats
     window_s: Floats
     flops: dict[str, Floats] = field(default_factory=dict)
-    terms: list[tuple[Part, rooflines.Term, Floats, Floats]] = field(default_factory=list)
+    timed: list[Timed] = field(default_factory=list)
 
 
-def run(
-    model: Model, phase: str, work: Work, machine: Machine, layout: Layout, keep_terms: bool = False
-) -> Pass:
-    """Evaluate all operators of a model in a phase.
-
-    keep_terms: also return (part, term, FLOPs, bytes), each (rows, designs), for a breakdown.
-    """
-    size = work.tokens.shape
-    result = Pass(np.zeros(size), np.zeros(size), np.zeros((len(targets(model)), *size)))
-    for part in plan(model, phase):
-        term, flops, moved = _evaluate(model, phase, part, work, machine, layout)
-        whole = part.kind == "attention" or part.last_token  # once per prompt, not once per chunk
-        times = _sum(part.count * term.time_s)
-        result.time_s += times if whole else times * work.chunks
-        result.bytes += _sum(part.count * moved) * (1.0 if whole else work.chunks)
-        if part.kind in ("gemm", "attention", "experts"):
-            done = _sum(part.count * flops) * (1.0 if whole else work.chunks)
-            result.flops[part.compute] = result.flops.get(part.compute, 0.0) + done
-        for target, before in enumerate(part.before):
-            if before.any():
-                share = _sum(before[:, None] * term.time_s)
-                result.window_s[target] += share / work.chunks if whole else share
-        if keep_terms:
-            result.terms.append((part, term, flops, moved))
+def run(model: Model, phase: str, work: Work, machine: Machine, layout: Layout, keep: bool = False) -> Pass:
+    """Evaluate all operators of a model in a phase for at least two designs; keep: with the rows of each."""
+    ready = plan(model, phase, machine.fitted)
+    result = _kernels(ready, work, machine, layout, keep)
+    _add_attention(result, phase, ready, work, machine, layout, keep)
+    if ready.experts.members:
+        _add_experts(result, model, ready, work, machine, layout, keep)
+    if bool(np.any(layout.tensor * layout.data > 1)):
+        _add_collectives(result, ready, work, machine, layout, keep)
+    elif keep:
+        nothing = np.zeros((len(ready.collectives.members), len(work.tokens)))
+        empty = rooflines.Term(nothing, nothing, nothing, 0.0)
+        result.timed.append(Timed("collective", ready.collectives, empty, nothing, nothing))
     return result
 
 
-def _sum(values: Floats) -> Floats:
-    """Sum over rows, one after the other, so that a design gives the same digits alone and in an array."""
-    return np.add.accumulate(values, axis=0)[-1]
+def _kernels(ready: Plan, work: Work, machine: Machine, layout: Layout, keep: bool) -> Pass:
+    """Matrix products and element-wise passes: the same numbers as rooflines.gemm and rooflines.elementwise."""
+    k = ready.kernels
+    basis = np.empty((6, len(work.tokens)))
+    np.divide(1.0, layout.tensor, out=basis[5])
+    basis[0], basis[2], basis[4] = work.tokens, work.outputs, 1.0
+    np.multiply(work.tokens, basis[5], out=basis[1])
+    np.multiply(work.outputs, basis[5], out=basis[3])
+    rates = np.concatenate([basis[:4] / machine.peak_flops[name] for name in k.types])
+    time = np.einsum("rk,kd->rd", k.memory, basis / machine.memory_bandwidth)
+    length = np.einsum("rk,kd->rd", k.flops, rates)
+    compute = (length + length * length) * k.long_s / (k.compute + k.sustained * length)
+    memory = time.copy() if keep else time
+    np.maximum(time[: k.products], compute, out=time[: k.products])
+    time += k.overhead_s
+    sums = np.einsum("sr,rd->sd", k.weights, time)
+    chunked, once = np.einsum("sk,kd->sd", k.total_bytes, basis)
+    flops = {}
+    for i, name in enumerate(k.types):
+        done = np.einsum("sk,kd->sd", k.total_flops[:, 4 * i : 4 * i + 4], basis[:4])
+        flops[name] = done[0] * work.chunks + done[1]
+    result = Pass(sums[0] * work.chunks + sums[1], chunked * work.chunks + once, sums[2:], flops)
+    if keep:
+        computed = np.zeros_like(time)
+        computed[: k.products] = compute
+        done = np.zeros_like(time)
+        for i in range(len(k.types)):
+            done[: k.products] += np.einsum("rk,kd->rd", k.flops[:, 4 * i : 4 * i + 4] * k.long_s, basis[:4])
+        moved = np.einsum("rk,kd->rd", k.bytes, basis)
+        result.timed.append(
+            Timed("kernel", k.rows, rooflines.Term(time, computed, memory, k.overhead_s), done, moved)
+        )
+    return result
 
 
-def _evaluate(
-    model: Model, phase: str, part: Part, work: Work, machine: Machine, layout: Layout
-) -> tuple[rooflines.Term, Floats, Floats]:
-    """(term, FLOPs, bytes) of one part: (rows, designs) each, of one run."""
-    constants = machine.constants
-    bandwidth, tensor = machine.memory_bandwidth, layout.tensor
-    tokens = work.outputs if part.last_token else work.tokens
-    if part.kind == "attention":
-        return _attention(phase, part, work, machine, tensor)
-    if part.kind == "experts":
-        return _experts(model, part, work, machine, layout)
-    moved = part.activation_bytes * tokens
-    if part.kind == "collective":
-        message = moved * layout.data  # the experts' ranks exchange all data-parallel tokens
-        term = rooflines.all_reduce(
-            message, tensor * layout.data, machine.link_bandwidth, machine.link_group, machine.network_bandwidth,
-            constants["all_reduce"],
-        )  # fmt: skip
-        return term, np.zeros_like(moved), np.zeros_like(moved)
-    if part.sharded_bytes.any():
-        moved = moved + part.sharded_bytes * (tokens / tensor)
-    if part.kind == "elementwise":
-        return rooflines.elementwise(moved / bandwidth, constants["elementwise"]), np.zeros_like(moved), moved
-    share = 1.0 / tensor if part.sharded else np.ones_like(tensor)
-    moved = moved + part.weight_bytes * share
-    flops = part.flops * (tokens * share)
-    term = rooflines.gemm(
-        flops / machine.peak_flops[part.compute],
-        moved / bandwidth,
-        rooflines.for_type(constants, "gemm", part.compute),
-    )
-    return term, flops, moved
-
-
-def _attention(
-    phase: str, part: Part, work: Work, machine: Machine, tensor: Floats
-) -> tuple[rooflines.Term, Floats, Floats]:
-    seen = np.where(part.window > 0, np.minimum(work.context, part.window), work.context)
-    copies = np.where(part.kv_heads > 0, np.minimum(tensor, part.kv_heads), 1.0)
-    cache = part.context_bytes / copies
+def _add_attention(
+    result: Pass, phase: str, ready: Plan, work: Work, machine: Machine, layout: Layout, keep: bool
+) -> None:
+    rows, column = ready.attention, ready.attention.columns
+    tensor = layout.tensor
+    window, keys = column["window"], column["kv_heads"]
+    seen = work.context[None, :]
+    if window.any():
+        seen = np.where(window > 0, np.minimum(seen, window), seen)
+    # a latent has no heads to divide: every rank keeps a copy
+    copies = np.where(keys > 0, np.minimum(tensor, keys), 1.0)
+    cache = column["context_bytes"] / copies
     if phase == "prefill":
         # a query at position p sees min(p, window) tokens: L w - w^2 / 2 pairs, which is L^2 / 2 without window
         pairs = work.sequences * (work.context * seen - 0.5 * seen * seen)
-        flops = part.context_flops / tensor * pairs
-        reread = 0.5 * (work.chunks - 1.0) * work.sequences * seen * cache
-        moved = part.sharded_bytes / tensor * (work.sequences * work.context) + reread
+        flops = column["context_flops"] * (pairs / tensor)
+        reread = (0.5 * (work.chunks - 1.0) * work.sequences) * seen * cache
+        moved = column["sharded_bytes"] * (work.sequences * work.context / tensor) + reread
         term = rooflines.prefill_attention(
             flops / machine.peak_flops["bf16"], moved / machine.memory_bandwidth, work.chunks,
-            machine.constants["prefill_attention"],
+            ready.constants["prefill_attention"],
         )  # fmt: skip
-        return term, flops, moved
-    flops = part.context_flops / tensor * (work.sequences * work.queries * seen)
-    moved = work.sequences * seen * cache + part.sharded_bytes / tensor * work.tokens
-    heads = work.sequences * np.where(part.kv_heads > 0, part.kv_heads / copies, 1.0)
-    term = rooflines.decode_attention(
-        flops / machine.peak_flops["bf16"], moved / machine.memory_bandwidth, heads,
-        machine.constants["decode_attention"],
-    )  # fmt: skip
-    return term, flops, moved
+    else:
+        flops = column["context_flops"] * (work.sequences * work.queries / tensor) * seen
+        moved = work.sequences * seen * cache + column["sharded_bytes"] * (work.tokens / tensor)
+        heads = work.sequences * np.maximum(keys / copies, 1.0)
+        term = rooflines.decode_attention(
+            flops / machine.peak_flops["bf16"], moved / machine.memory_bandwidth, heads,
+            ready.constants["decode_attention"],
+        )  # fmt: skip
+    result.time_s += np.einsum("r,rd->d", rows.count, term.time_s)
+    result.bytes += np.einsum("r,rd->d", rows.count, moved)
+    _count(result, "bf16", np.einsum("r,rd->d", rows.count, flops))
+    if len(result.window_s):
+        result.window_s += np.einsum("tr,rd->td", rows.before, term.time_s) / work.chunks
+    if keep:
+        result.timed.append(Timed("attention", rows, term, flops, moved))
 
 
-def _experts(
-    model: Model, part: Part, work: Work, machine: Machine, layout: Layout
-) -> tuple[rooflines.Term, Floats, Floats]:
-    moe = model.moe
+def _add_experts(
+    result: Pass, model: Model, ready: Plan, work: Work, machine: Machine, layout: Layout, keep: bool
+) -> None:
+    """All layers have the same experts, so there is one row."""
+    moe, rows = model.moe, ready.experts
     assert moe is not None
+    tokens = work.tokens * layout.data
     load = routing.busiest_rank(
-        moe.routed_experts,
-        moe.active_experts,
-        layout.expert,
-        work.tokens * layout.data,
-        routing.exponent(model),
+        moe.routed_experts, moe.active_experts, layout.expert, tokens, routing.exponent(model)
     )
-    slices = layout.tensor * layout.data / layout.expert  # each expert's width is cut over the other ranks
-    row_flops = 6.0 * model.hidden * moe.expert_width / slices
-    expert_bytes = 3.0 * model.hidden * moe.expert_width * DTYPE_BYTES[model.dtype("experts")] / slices
-    constants = rooflines.for_type(machine.constants, "experts", part.compute)
-    weights = load.experts * expert_bytes
-    rows = load.rows * model.hidden
-    choices = work.tokens * layout.data * (moe.active_experts * model.hidden)
+    # each expert's width is cut over the ranks that hold it together
+    part = layout.expert / (layout.tensor * layout.data)
+    weights = 3.0 * model.hidden * moe.expert_width
+    kind = rows.compute[0]
+    constants = rooflines.for_type(ready.constants, "experts", kind)
+    to_read = load.experts * (weights * DTYPE_BYTES[model.dtype("experts")]) * part
+    computed, choices = load.rows * model.hidden, tokens * (moe.active_experts * model.hidden)
+    per_byte = 1.0 / machine.memory_bandwidth
     term = rooflines.experts(
-        load.tiled_rows * row_flops / machine.peak_flops[part.compute],
-        weights / machine.memory_bandwidth,
-        rows / machine.memory_bandwidth,
-        choices / machine.memory_bandwidth,
-        constants,
-    )
-    permuted = rows * constants["bytes_per_row_value"] + choices * constants["bytes_per_choice_value"]
-    one = np.ones((len(part.flops), 1))
-    term = rooflines.Term(one * term.time_s, one * term.compute_s, one * term.memory_s, term.overhead_s)
-    return term, one * (load.rows * row_flops), one * (weights + permuted)
+        load.tiled_rows * (2.0 * weights) * part / machine.peak_flops[kind],
+        to_read * per_byte, computed * per_byte, choices * per_byte, constants,
+    )  # fmt: skip
+    permuted = computed * constants["bytes_per_row_value"] + choices * constants["bytes_per_choice_value"]
+    moved, flops = to_read + permuted, load.rows * (2.0 * weights) * part
+    count, again = float(rows.count.sum()), work.chunks
+    result.time_s += count * again * term.time_s
+    result.bytes += count * again * moved
+    _count(result, kind, count * again * flops)
+    if len(result.window_s):
+        result.window_s += rows.before.sum(axis=1)[:, None] * term.time_s
+    if keep:
+        row = np.ones((len(rows.members), 1))
+        term = rooflines.Term(row * term.time_s, row * term.compute_s, row * term.memory_s, term.overhead_s)
+        result.timed.append(Timed("experts", rows, term, row * flops, row * moved))
+
+
+def _add_collectives(
+    result: Pass, ready: Plan, work: Work, machine: Machine, layout: Layout, keep: bool
+) -> None:
+    """The ranks of all data-parallel groups exchange together: they share the experts."""
+    rows = ready.collectives
+    message = rows.columns["activation_bytes"] * (work.tokens * layout.data)
+    term = rooflines.all_reduce(
+        message, layout.tensor * layout.data, machine.link_bandwidth, machine.link_group, machine.network_bandwidth,
+        ready.constants["all_reduce"],
+    )  # fmt: skip
+    result.time_s += work.chunks * np.einsum("r,rd->d", rows.count, term.time_s)
+    if len(result.window_s):
+        result.window_s += np.einsum("tr,rd->td", rows.before, term.time_s)
+    if keep:
+        nothing = np.zeros_like(term.time_s)
+        result.timed.append(Timed("collective", rows, term, nothing, nothing))
+
+
+def _count(result: Pass, kind: str, flops: Floats) -> None:
+    result.flops[kind] = result.flops[kind] + flops if kind in result.flops else flops

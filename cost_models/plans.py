@@ -1,60 +1,90 @@
-"""The operators of a model made ready for evaluation: equal rows merged, split by how they are computed."""
+"""The operators of a model as coefficient matrices, so that a pass takes few array operations.
+
+Bytes and FLOPs of one operator on one rank are linear in six quantities of a pass:
+    T, T / t, O, O / t, 1, 1 / t        T: new tokens, O: tokens that need logits, t: tensor-parallel degree
+so all matrix products and element-wise passes of a model are two products of a (operators, 6) with a
+(6, designs) matrix. Equal operators of different layer groups are merged.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cost_models import constants
 from cost_models.design import Model
-from cost_models.operators import Floats, OperatorTable, operators
+from cost_models.operators import COMPUTE_TYPES, Floats, OperatorTable, operators
 
+BASIS = 6
 _SHAPE_COLUMNS = (
-    "flops", "activation_bytes", "sharded_bytes", "weight_bytes", "columns", "inner", "heads", "kv_heads", "head_dim",
-    "context_flops", "context_bytes", "window",
+    "flops", "activation_bytes", "sharded_bytes", "weight_bytes", "heads", "kv_heads", "head_dim", "context_flops",
+    "context_bytes", "window", "sharded", "last_token",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Part:
-    """Rows that share kind, compute type, sharding and frequency; columns as in OperatorTable, (rows, 1).
+class Rows:
+    """Merged rows of some kinds. Columns as in OperatorTable, (rows, 1).
 
-    count: runs in one pass; before: (targets, rows) runs before each Engram layer.
-    members: the rows of the OperatorTable that each merged row stands for.
+    members: the rows of the OperatorTable that each stands for. count: runs in a pass.
+    before: (targets, rows) runs before each layer that waits for table rows.
     """
 
-    kind: str
-    compute: str
-    sharded: bool
-    last_token: bool
-    flops: Floats
-    activation_bytes: Floats
-    sharded_bytes: Floats
-    weight_bytes: Floats
-    columns: Floats
-    inner: Floats
-    heads: Floats
-    kv_heads: Floats
-    head_dim: Floats
-    context_flops: Floats
-    context_bytes: Floats
-    window: Floats
+    members: tuple[tuple[int, ...], ...]
+    columns: dict[str, Floats]
+    compute: tuple[str, ...]
     count: Floats
     before: Floats
-    members: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """Matrix products (the first `products` rows) and element-wise passes, with their constants.
+
+    bytes: (rows, 6). memory: the same over the achievable share of bandwidth.
+    flops: (products, 4 x types), columns T, T / t, O, O / t of each compute type, over `long_s`.
+    compute, sustained, long_s: (products, 1) constants of rooflines.gemm; overhead_s: (rows, 1).
+    weights: (2 + targets, rows): runs in every chunk, runs once per prompt, runs before each target.
+    total_bytes, total_flops: (2, ...) sums over rows, of every chunk and once per prompt.
+    """
+
+    rows: Rows
+    products: int
+    types: tuple[str, ...]
+    bytes: Floats
+    memory: Floats
+    flops: Floats
+    compute: Floats
+    sustained: Floats
+    long_s: Floats
+    overhead_s: Floats
+    weights: Floats
+    total_bytes: Floats
+    total_flops: Floats
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All operators of one forward pass in a phase, with the constants of one accelerator."""
+
+    kernels: Kernels
+    attention: Rows
+    experts: Rows
+    collectives: Rows
+    constants: constants.Constants
 
 
 @lru_cache(maxsize=256)
-def plan(model: Model, phase: str) -> tuple[Part, ...]:
-    """The parts of one forward pass in a phase ("prefill" or "decode")."""
+def plan(model: Model, phase: str, fitted: str) -> Plan:
+    """The plan of a phase ("prefill" or "decode") with the constants fitted on a part (or the prior)."""
     table = operators(model)
-    before = np.array([table.before(layer) for layer in targets(model)]).reshape(-1, len(table))
-    running = getattr(table, phase)
-    keys: dict[tuple[str, str, bool, bool], list[int]] = {}
-    for row in np.flatnonzero(running):
-        key = (table.kind[row], table.compute[row], bool(table.sharded[row]), bool(table.last_token[row]))
-        keys.setdefault(key, []).append(int(row))
-    return tuple(_part(table, before, np.array(rows), *key) for key, rows in keys.items())
+    fit = constants.of(fitted)
+    attention, experts, collectives = (
+        _rows(model, table, table.rows(kind, phase)) for kind in ("attention", "experts", "collective")
+    )
+    return Plan(_kernels(model, table, phase, fit), attention, experts, collectives, fit)
 
 
 def targets(model: Model) -> tuple[int, ...]:
@@ -64,27 +94,57 @@ def targets(model: Model) -> tuple[int, ...]:
     return (0,) if model.engram.input_only else model.engram.layer_ids
 
 
-def _part(
-    table: OperatorTable,
-    before: Floats,
-    rows: NDArray[np.int64],
-    kind: str,
-    compute: str,
-    sharded: bool,
-    last: bool,
-) -> Part:
-    shapes: dict[tuple[float, ...], list[int]] = {}
+def _rows(model: Model, table: OperatorTable, rows: NDArray[np.int64]) -> Rows:
+    before = np.array([table.before(layer) for layer in targets(model)]).reshape(-1, len(table))
+    if model.engram is not None and model.engram.input_only:
+        before = np.zeros_like(before)  # the rows are wanted before anything has run
+    shapes: dict[tuple[Any, ...], list[int]] = {}
     for row in rows:
-        shapes.setdefault(tuple(float(getattr(table, name)[row]) for name in _SHAPE_COLUMNS), []).append(
-            int(row)
+        key = (
+            table.kind[row],
+            table.compute[row],
+            *(float(getattr(table, name)[row]) for name in _SHAPE_COLUMNS),
         )
+        shapes.setdefault(key, []).append(int(row))
     groups = list(shapes.values())
-    columns = {
-        name: np.array([shape[i] for shape in shapes])[:, None] for i, name in enumerate(_SHAPE_COLUMNS)
-    }
-    return Part(
-        kind, compute, sharded, last, **columns,
-        count=np.array([table.count[group].sum() for group in groups])[:, None],
-        before=np.stack([before[:, group].sum(axis=1) for group in groups], axis=1),
+    first = [group[0] for group in groups]
+    return Rows(
         members=tuple(tuple(group) for group in groups),
+        columns={name: getattr(table, name)[first].astype(float)[:, None] for name in _SHAPE_COLUMNS},
+        compute=tuple(table.compute[row] for row in first),
+        count=np.array([table.count[group].sum() for group in groups]),
+        before=np.array([before[:, group].sum(axis=1) for group in groups]).reshape(len(groups), len(before)).T,
+    )
+
+
+def _kernels(model: Model, table: OperatorTable, phase: str, fit: constants.Constants) -> Kernels:
+    products, passes = table.rows("gemm", phase), table.rows("elementwise", phase)
+    rows = _rows(model, table, np.concatenate([products, passes]))
+    kinds = [table.kind[members[0]] for members in rows.members]
+    count = kinds.index("elementwise")  # products come first
+    classes = [fit["gemm_bf16" if compute == "bf16" else "gemm_fp8"] for compute in rows.compute[:count]]
+    classes += [fit["elementwise"]] * (len(kinds) - count)
+
+    def constant(name: str, of: int) -> Floats:
+        return np.array([float(one[name]) for one in classes[:of]])[:, None]
+
+    column = {name: values[:, 0] for name, values in rows.columns.items()}
+    last, sharded = column["last_token"], column["sharded"]
+    moved = np.zeros((len(kinds), BASIS))
+    for quantity, name in ((0, "activation_bytes"), (1, "sharded_bytes")):
+        moved[:, quantity] = column[name] * (1 - last)
+        moved[:, quantity + 2] = column[name] * last
+    moved[:, 4] = column["weight_bytes"] * (1 - sharded)
+    moved[:, 5] = column["weight_bytes"] * sharded
+    types = tuple(name for name in COMPUTE_TYPES if name in rows.compute[:count])
+    flops = np.zeros((count, 4 * len(types)))
+    for row in range(count):
+        place = 4 * types.index(rows.compute[row]) + 2 * int(last[row]) + int(sharded[row])
+        flops[row, place] = column["flops"][row]
+    weights = np.vstack([rows.count * (1 - last), rows.count * last, rows.before])
+    long_s = constant("long_s", count)
+    return Kernels(
+        rows, count, types, moved, moved / constant("memory", len(kinds)), flops / long_s,
+        constant("compute", count), constant("sustained", count), long_s, constant("overhead_s", len(kinds)), weights,
+        weights[:2] @ moved, weights[:2, :count] @ flops,
     )  # fmt: skip

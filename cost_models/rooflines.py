@@ -25,7 +25,7 @@ class Term:
     overhead_s: Number
 
 
-def gemm(compute_s: Floats, memory_s: Floats, constants: dict[str, Number]) -> Term:
+def gemm(compute_s: Floats, memory_s: Floats, constants: dict[str, float]) -> Term:
     """Matrix product from F/P and B/W: overhead + max of the two at their achievable shares.
 
     A kernel that runs long is slowed by the power limit: the share of peak goes from `compute` to `sustained`
@@ -40,7 +40,7 @@ def gemm(compute_s: Floats, memory_s: Floats, constants: dict[str, Number]) -> T
 
 
 def prefill_attention(
-    compute_s: Floats, memory_s: Floats, chunks: Floats, constants: dict[str, Number]
+    compute_s: Floats, memory_s: Floats, chunks: Floats, constants: dict[str, float]
 ) -> Term:
     """Causal attention of whole prompts, read in so many chunks: overheads + F/P + B/W at their shares."""
     compute, memory = compute_s / constants["compute"], memory_s / constants["memory"]
@@ -48,9 +48,7 @@ def prefill_attention(
     return Term(overhead + compute + memory, compute, memory, overhead)
 
 
-def decode_attention(
-    compute_s: Floats, memory_s: Floats, heads: Floats, constants: dict[str, Number]
-) -> Term:
+def decode_attention(compute_s: Floats, memory_s: Floats, heads: Floats, constants: dict[str, float]) -> Term:
     """Attention of new tokens over the cache: overhead + max(F/P, B/W, scheduling of so many blocks).
 
     heads: sequences x KV heads, each of which starts at least one block.
@@ -61,7 +59,7 @@ def decode_attention(
 
 
 def experts(
-    compute_s: Floats, memory_s: Floats, rows_s: Floats, choices_s: Floats, constants: dict[str, Number]
+    compute_s: Floats, memory_s: Floats, rows_s: Floats, choices_s: Floats, constants: dict[str, float]
 ) -> Term:
     """Grouped products of the busiest rank: overhead + permutation of the tokens + hypot(F/P, B/W).
 
@@ -74,14 +72,14 @@ def experts(
     return Term(time, compute, memory + permute, constants["overhead_s"])
 
 
-def elementwise(memory_s: Floats, constants: dict[str, Number]) -> Term:
+def elementwise(memory_s: Floats, constants: dict[str, float]) -> Term:
     """A pass over activations: overhead + B/W at its share."""
     memory = memory_s * (1.0 / constants["memory"])
     return Term(constants["overhead_s"] + memory, np.zeros_like(memory), memory, constants["overhead_s"])
 
 
 def all_reduce(
-    message: Floats, ranks: Floats, link: Number, group: Number, network: Number, constants: dict[str, Number]
+    message: Floats, ranks: Floats, link: Number, group: Number, network: Number, constants: dict[str, float]
 ) -> Term:
     """All-reduce of `message` bytes over so many ranks; 0 for one rank.
 
@@ -105,6 +103,6 @@ def all_reduce(
     )
 
 
-def for_type(constants: Constants, kind: str, compute_type: str) -> dict[str, Number]:
+def for_type(constants: Constants, kind: str, compute_type: str) -> dict[str, float]:
     """Constants of a class at a compute type; four-bit products have those of eight-bit ones."""
     return constants[f"{kind}_bf16" if compute_type == "bf16" else f"{kind}_fp8"]

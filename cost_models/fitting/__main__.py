@@ -11,7 +11,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from cost_models import constants
+from cost_models import constants, plans
 from cost_models.fitting.classes import one_share
 from cost_models.fitting.held_out import leave_one_out, model_points
 from cost_models.fitting.recipe import Entry, fit_a100, fit_h100
@@ -84,7 +84,7 @@ def _write(h100: dict[str, Entry], a100: dict[str, Entry], errors: dict[str, flo
     constants.FILE.write_text("\n".join(lines) + "\n", encoding="utf-8")
     constants.fitted.cache_clear()
     constants._errors.cache_clear()
-    constants._of_one.cache_clear()
+    plans.plan.cache_clear()
 
 
 def _number(value: float) -> str:
