@@ -93,7 +93,12 @@ class Worker:
             with liveness.heartbeat(self.study._storage, trial._trial_id):
                 result = evaluated(self.space, design, self.catalogue, None)
                 fits = all(amount <= 0 for amount in result.violations.values())
-                quality = self.measure(design.model) if fits else None
+                try:
+                    quality = self.measure(design.model) if fits else None
+                except InputError as error:  # no proxy of this model can be made; another one's may
+                    trial.set_user_attr("reason", str(error))
+                    self.study.tell(trial, state=TrialState.PRUNED)
+                    return False
                 self._patiently(lambda: self._tell(trial, params, design, result, quality, fits))
         except KeyboardInterrupt:
             with contextlib.suppress(Exception):

@@ -39,12 +39,13 @@ _FEW = 1e-12
 
 @dataclass(frozen=True)
 class Observation:
-    """A model that was trained or is in training (loss None)."""
+    """A model that was trained, is in training (loss None), or was refused: no proxy of it can be made."""
 
     params: dict[str, Any]
     key: str
-    loss: float | None
-    standard_error: float
+    loss: float | None = None
+    standard_error: float = 0.0
+    refused: bool = False
 
 
 class CompletionSampler(BaseSampler):
@@ -95,7 +96,7 @@ class CompletionSampler(BaseSampler):
         """Whether every model of the space has been proposed; only known for spaces small enough to list."""
         if self._listed is None:
             return False
-        seen = observations(self._space, trials, len(trials), every=True)
+        seen = observations(self._space, trials, len(trials))
         keys, tried = {o.key for o in seen} | {""}, {_tuple(o.params) for o in seen}
         for params in self._listed:
             if _tuple(params) in tried:
@@ -108,6 +109,7 @@ class CompletionSampler(BaseSampler):
     def propose(self, seen: Sequence[Observation]) -> Candidate | None:
         """The model to train next, given what was trained. None where there is no other model."""
         keys = {o.key for o in seen}
+        seen = [o for o in seen if not o.refused]
         trained = [o for o in seen if o.loss is not None]
         if self._space.quality and len(trained) < self._startup:
             return self._spread(seen, keys)
@@ -213,15 +215,13 @@ class CompletionSampler(BaseSampler):
         return found[int(np.argmax(gaps))]
 
 
-def observations(
-    space: Space, trials: Sequence[FrozenTrial], before: int, every: bool = False
-) -> list[Observation]:
-    """Models trained, and models in training, by the trials numbered below `before` (all, for a retry)."""
+def observations(space: Space, trials: Sequence[FrozenTrial], asking: int) -> list[Observation]:
+    """What became of the models proposed so far, without that of the trial that asks."""
     found: dict[str, Observation] = {}
     for trial in trials:
         attributes = trial.user_attrs
         key = attributes.get("model")
-        if key is None or "completes" in attributes or trial.number == before:
+        if key is None or "completes" in attributes or trial.number == asking:
             continue
         params = {n: v for n, v in trial.params.items() if n.startswith("model.")}
         quality = attributes.get("quality")
@@ -229,8 +229,10 @@ def observations(
             loss = quality["bits_per_byte"] if quality else (None if space.quality else 0.0)
             error = (quality or {}).get("standard_error") or 0.0
             found[key] = Observation(params, key, loss, error)
-        elif trial.state == TrialState.RUNNING or (every and trial.state == TrialState.PRUNED):
-            found.setdefault(key, Observation(params, key, None, 0.0))
+        elif trial.state == TrialState.RUNNING:
+            found.setdefault(key, Observation(params, key))
+        elif trial.state == TrialState.PRUNED and "reason" in attributes:
+            found.setdefault(key, Observation(params, key, refused=True))
     return list(found.values())
 
 

@@ -9,13 +9,14 @@ import optuna
 
 import cost_models
 from codesign.errors import InputError, StudyError
+from codesign.proxy import fidelity
 from codesign.search import liveness
 from codesign.search import study as studies
 from codesign.search.landscape import Landscape
 from codesign.search.progress import Progress, snapshot
 from codesign.search.reference import settle
 from codesign.search.sampler import DEFAULT, NAMES
-from codesign.search.workers import Task, work, work_in_processes
+from codesign.search.workers import Task, beside, work, work_in_processes
 from search_spaces import Space
 
 DEFAULT_TRIALS = 24
@@ -51,6 +52,8 @@ def run(
         from search_spaces.reading import one_of
 
         raise InputError(f"--sampler {one_of(NAMES, name)}")
+    if space.quality:  # an unknown recipe is said now, not by a worker
+        fidelity.load(beside(space, space.quality.fidelity))
     wanted = trials or DEFAULT_TRIALS
     catalogue = cost_models.load_catalogue(scenario, overrides or None)
     started = time.monotonic()

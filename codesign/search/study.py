@@ -15,10 +15,10 @@ from typing import Any
 import optuna
 import sqlalchemy
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 import cost_models
 from codesign.errors import StudyError
+from codesign.search.journal import Journal
 from search_spaces import Space, restore
 
 BUSY_SECONDS = 60  # how long to wait for another writer of an SQLite file
@@ -104,8 +104,7 @@ def open_storage(url: str, create: bool) -> BaseStorage:
         if not create and not path.exists():
             raise StudyError(f"{path}: no such journal; start a search first, or name another with --storage")
         _check_journal(path)
-        # the link-based default lock hangs for its grace period after a kill; this one is as safe locally
-        return JournalStorage(JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path))))
+        return JournalStorage(Journal(str(path)))
     if scheme == "sqlite":
         if not create and not path.exists():
             raise StudyError(

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -64,12 +65,14 @@ def measure(space: Space, task: Task) -> Measure:
         import torch
 
         torch.set_num_threads(task.threads)
-    spec, store = space.quality, proxy.Store(task.store)
+    store, seed = proxy.Store(task.store), space.quality.seed
+    fidelity = beside(space, space.quality.fidelity)
+    corpus = space.quality.corpus and beside(space, space.quality.corpus)
 
     def by_proxy(model: Model) -> dict[str, Any]:
         fresh: list[int] = []
         quality = proxy.measure(
-            model, fidelity=spec.fidelity, seed=spec.seed, corpus=spec.corpus, store=store,
+            model, fidelity=fidelity, seed=seed, corpus=corpus, store=store,
             progress=lambda step, steps, loss: fresh.append(step),
         )  # fmt: skip
         return {
@@ -79,6 +82,12 @@ def measure(space: Space, task: Task) -> Measure:
         }  # fmt: skip
 
     return by_proxy
+
+
+def beside(space: Space, name: str) -> str:
+    """A file that a space names, relative to the space's own; other names as they are."""
+    path = Path(space.file).parent / name
+    return str(path) if path.exists() else name
 
 
 def _nothing(model: Model) -> None:
