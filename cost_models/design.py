@@ -155,6 +155,10 @@ class System:
     nodes: Number = 1
     host: Host = field(default_factory=Host)
     hbm_bytes: Number | None = None
+    # Over the part as sold (bandwidth: over the part with this amount of memory); catalogue/hypothetical.py.
+    bandwidth_scale: Number = 1.0
+    peak_scale: Number = 1.0
+    scale_up_scale: Number = 1.0
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,9 @@ SYSTEM = {
     "accelerators": _integer(1, 1e6),
     "nodes": _integer(1, 1e5),
     "hbm_bytes": Rule("number", 0, 1e9, above=0, null=None, key="hbm_gib", scale=GIB),
+    "bandwidth_scale": Rule("number", 0, 1e3, above=0),
+    "peak_scale": Rule("number", 0, 1e3, above=0),
+    "scale_up_scale": Rule("number", 0, 1e3, above=0),
 }
 
 SERVING = {

@@ -15,7 +15,7 @@ FIELDS = (
     "host_read_latency", "scale_up", "scale_up_group", "tdp", "idle", "price", "core_bf16",
     "core_fp8", "core_fp4", "memory_energy", "embodied", "unified", "is_cpu", "fitted", "hosted",
     "memory_price", "memory_embodied", "memory_static", "channels", "socket_price",
-    "hbm_latency", "hbm_random_share",
+    "hbm_latency", "hbm_random_share", "die_area", "wafer_price", "defects",
 )  # fmt: skip
 
 
@@ -99,6 +99,7 @@ def accelerator_row(name: str, entry: Tree, root: Tree, dram_price: float) -> Ro
     if embodied is None:
         embodied = r.fill("embodied", v["tdp"] * r.common("estimate", "embodied_per_tdp"), "silicon by TDP")
     v["embodied"] = embodied + (0.0 if is_cpu else v["memory"] * v["memory_embodied"])
+    _die(r, v)
     v["hbm_latency"] = r.common("estimate", "hbm_latency")
     v["hbm_random_share"] = r.common("estimate", "hbm_random_share")
     return Row(name, {key: float(v[key]) for key in FIELDS}, r.filled)
@@ -157,6 +158,21 @@ def _links(r: Reader, v: dict[str, float], unified: bool) -> None:
     if scale_up is None:
         scale_up = r.fill("scale_up", v["host_link"], "no scale-up network: the host link")
     v["scale_up"], v["scale_up_group"] = scale_up, r.figure("scale_up_group") or 1.0
+
+
+def _die(r: Reader, v: dict[str, float]) -> None:
+    """What a die of another size would cost: area, wafer and defects of the part's process."""
+    area, process = r.figure("die_area"), r.text("process")
+    if area is None:
+        area = r.fill("die_area", v["tdp"] / r.common("estimate", "power_density"), "by TDP")
+    if not process:
+        process = "5nm"
+        r.filled["process"] = "5 nm"
+    v["die_area"] = area
+    v["wafer_price"], v["defects"] = (
+        r.common("wafer", process, "price"),
+        r.common("wafer", process, "defects"),
+    )
 
 
 def _memory_price(r: Reader, memory_type: str, on_package: bool, dram_price: float) -> float:

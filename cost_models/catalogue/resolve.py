@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cost_models.catalogue import filling, listing, overrides, tiers
+from cost_models.catalogue import filling, hypothetical, listing, overrides, tiers
 from cost_models.catalogue.figures import Figure, Tree, read
 from cost_models.catalogue.filling import si
 from cost_models.catalogue.names import distinct
@@ -167,16 +167,14 @@ class Catalogue:
     def parts(self, system: System) -> Parts:
         """The parts of one system, or of (designs,) systems where its fields are arrays.
 
-        Another amount of device memory than the part is sold with makes a hypothetical part: more or fewer
-        stacks of the same memory, so bandwidth scales with the amount; power, price and embodied carbon
-        change by those of the memory (figures technology.hbm, estimate.price_markup). A processor's DIMMs
-        leave its bandwidth as it is.
+        Other memory, peak or links than the part is sold with make a hypothetical part, by the rules of
+        hypothetical.py.
         """
         names, index = distinct(system.accelerator)
         rows = [self.row(name).values for name in names]
         a: dict[str, Any] = rows[0] if index is None else tiers.stack_rows(rows, filling.FIELDS, index)
-        if system.hbm_bytes is not None:
-            a = _resized(a, system.hbm_bytes)
+        if hypothetical.is_varied(system):
+            a = hypothetical.varied(a, system, self.root)
         per_node = system.accelerators / system.nodes
         accelerator = _accelerator(system.accelerator if index is not None else names[0], a)
         cpus, cpu_index = distinct(system.host.cpu)
@@ -259,24 +257,6 @@ def _branch(root: Tree, key: str) -> Tree:
     branch = root[key]
     assert isinstance(branch, dict)
     return branch
-
-
-def _resized(a: Mapping[str, Any], hbm_bytes: Number) -> dict[str, Any]:
-    """The part with other device memory: stacks scale, and bandwidth, power and price with them."""
-    is_cpu = a["is_cpu"]
-    ratio = np.where(is_cpu, 1.0, hbm_bytes / a["memory"])
-    more = hbm_bytes - a["memory"]
-    bandwidth = a["memory_bandwidth"] * ratio
-    memory_w = (bandwidth - a["memory_bandwidth"]) * a["memory_energy"]
-    return {
-        **a,
-        "memory": hbm_bytes,
-        "memory_bandwidth": bandwidth,
-        "tdp": np.maximum(a["tdp"] + memory_w, a["idle"]),
-        "price": np.maximum(a["price"] + more * a["memory_price"], 0.0),
-        "embodied": np.maximum(a["embodied"] + more * a["memory_embodied"] * (1.0 - is_cpu), 0.0),
-        "fitted": a["fitted"] * (ratio == 1.0),
-    }
 
 
 def _accelerator(name: Name, a: Mapping[str, Any]) -> Accelerator:

@@ -67,6 +67,8 @@ UNITS: dict[str, tuple[float, str]] = {
     "kg/J": (1.0, "kg/J"),
     "g/EFLOP": (1e-21, "kg/FLOP"),
     "mm2": (1e-6, "m2"),
+    "1/mm2": (1e6, "1/m2"),
+    "W/mm2": (1e6, "W/m2"),
     "fraction": (1.0, "1"),
     "ratio": (1.0, "1"),
     "count": (1.0, "1"),

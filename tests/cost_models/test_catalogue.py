@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cost_models import yamlfile
-from cost_models.catalogue import figures, load_catalogue, names
+from cost_models.catalogue import figures, hypothetical, load_catalogue, names
 from cost_models.design import Host, System
 from cost_models.errors import InputError
 
@@ -269,3 +269,30 @@ def _same(many, one, i):
             assert a[i] == b, record.name
         else:
             assert a == b, record.name
+
+
+def test_die_cost_as_published():
+    """GA100, 826 mm2 at 7 nm: 62.3 dies a wafer, 35.4 % good, 423 dollars each."""
+    assert hypothetical.die_cost_usd(826.0, 9346.0, 0.0015) == pytest.approx(423, abs=1)
+    assert hypothetical.die_cost_usd(np.array([478.0]), 9346.0, 0.0015)[0] == pytest.approx(151, abs=1)
+
+
+def test_twice_the_peak_takes_a_larger_die_and_more_power():
+    sold, more = parts().accelerator, parts(peak_scale=2.0).accelerator
+    assert more.peak_flops == {kind: 2 * peak for kind, peak in sold.peak_flops.items()}
+    silicon = [hypothetical.silicon_usd(a, 858.0, 16988.0, 0.002) for a in (814 * 1.5, 814)]
+    assert more.price_usd - sold.price_usd == pytest.approx(4 * (silicon[0] - silicon[1]))
+    assert more.tdp_w - sold.tdp_w == pytest.approx(350)
+    assert more.memory_bandwidth == sold.memory_bandwidth
+
+
+def test_bandwidth_and_links_may_be_varied_alone():
+    sold, fast = parts().accelerator, parts(bandwidth_scale=1.5, scale_up_scale=2.0).accelerator
+    assert fast.memory_bandwidth == pytest.approx(1.5 * 3.35e12)
+    assert fast.memory_bytes == sold.memory_bytes
+    assert fast.price_usd == pytest.approx(sold.price_usd + 0.5 * 80 * GIB * 12.5e-9 * 4), (
+        "half as many stacks more"
+    )
+    assert fast.scale_up_bandwidth == 900e9
+    taller = parts(hbm_bytes=160 * GIB, bandwidth_scale=0.5).accelerator
+    assert taller.memory_bandwidth == pytest.approx(3.35e12)
