@@ -27,6 +27,7 @@ def fitted() -> dict[str, dict[str, dict[str, float]]]:
     }
 
 
+@lru_cache(maxsize=64)
 def of(part: str) -> Constants:
     """Constants of one part by class; those that were not fitted on it are the prior's."""
     prior, own = fitted()[PRIOR], fitted().get(part, {})

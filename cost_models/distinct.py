@@ -26,10 +26,11 @@ class Distinct:
         shape = np.broadcast_shapes(*(column.shape for column in arrays.values()))
         self._index: NDArray[np.int64] | None = None
         self._first: NDArray[np.int64] | None = None
-        count = 2
-        if shape:
-            self._find([column for column in arrays.values() if column.shape], shape[0])
-            count = len(self._first) if self._first is not None else 0
+        if not shape:
+            self.columns = dict(zip(arrays, np.array([list(arrays.values())] * 2).T.copy(), strict=True))
+            return
+        self._find([column for column in arrays.values() if column.shape], shape[0])
+        count = len(self._first) if self._first is not None else 0
         self.columns = {
             name: column[self._first] if column.shape else np.full(count, float(column))
             for name, column in arrays.items()

@@ -178,6 +178,8 @@ def _by_constants(model: Model, phase: str, distinct: Distinct, names: Name) -> 
             key: np.flatnonzero(np.isin(index, [i for i, k in enumerate(keys) if k == key]))
             for key in set(keys)
         }
+    if len(groups) == 1 and size <= _DESIGNS_AT_ONCE:
+        return _steps(model, phase, columns, next(iter(groups)))
     result: dict[str, Floats] = {}
     for key, members in groups.items():
         mine = {name: column[members] for name, column in columns.items()} if len(groups) > 1 else columns

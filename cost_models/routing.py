@@ -45,12 +45,16 @@ def busiest_rank(experts: int, active: int, ranks: Floats, tokens: Floats, alpha
     position = np.clip(np.log2(np.maximum(tokens, 1.0)), 0, _LARGEST_LOG2_TOKENS - 1e-9) * _STEPS_PER_DOUBLING
     lower = position.astype(np.int64)
     weight = position - lower
+    # tables hold quantities per token, which change slowly, so that a line between grid points is close
+    degree = ranks[0]
+    if (ranks == degree).all():
+        table = _table(experts, active, int(degree), alpha)
+        return Load(*((table[:, lower] * (1 - weight) + table[:, lower + 1] * weight) * tokens))
     result = np.empty((3, *tokens.shape))
     for degree in np.unique(ranks):
         table = _table(experts, active, int(degree), alpha)
         here = ranks == degree
         index, share = lower[here], weight[here]
-        # tables hold quantities per token, which change slowly, so that a line between grid points is close
         result[:, here] = (table[:, index] * (1 - share) + table[:, index + 1] * share) * tokens[here]
     return Load(*result)
 

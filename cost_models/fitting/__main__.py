@@ -84,6 +84,7 @@ def _write(h100: dict[str, Entry], a100: dict[str, Entry], errors: dict[str, flo
     constants.FILE.write_text("\n".join(lines) + "\n", encoding="utf-8")
     constants.fitted.cache_clear()
     constants._errors.cache_clear()
+    constants.of.cache_clear()
     plans.plan.cache_clear()
 
 
