@@ -49,7 +49,7 @@ def _smaller_to_the_left(values: NDArray[np.int64]) -> NDArray[np.int64]:
         below = np.minimum(np.int32(1 << bit), np.int32(n) - start)
         place = np.where(upper == 1, start + below + (index - start - left_zeros), start + left_zeros)
         rank, count = _scatter(place, rank), _scatter(place, count)
-    return count[rank_order(values)]
+    return count[rank_order(values)].astype(np.int64)
 
 
 def rank_order(values: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ from cost_models.design import Engram
 
 PADDING = 0  # canonical id that stands before a request
 SEED = 0
+_VOCABULARY = 1 << 20  # canonical ids that the multipliers allow for, the same for every part of a text
 
 
 def layer_rows(
@@ -37,7 +38,7 @@ def shared_reads(
     """
     top = max(orders)
     moduli = np.array(tables.primes(rows, (top - 1) * heads), dtype=np.int64).reshape(top - 1, heads)
-    multipliers = tables.multipliers(1, SEED, top, int(stream.ids.max()) + 1)
+    multipliers = tables.multipliers(1, SEED, top, _VOCABULARY)
     columns = [(order - 2) * heads + head for order in orders for head in range(heads)]
     found = tables.row_ids(stream.ids, multipliers, moduli, PADDING, stream.places())[:, columns]
     first_row = np.concatenate([[0], np.cumsum(moduli.ravel()[columns])[:-1]])
