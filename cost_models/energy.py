@@ -98,12 +98,12 @@ def energy(parts: Parts, system: System, work: Work, tokens_per_s: Number, catal
         "links": work.link_bytes * scale_up,
     }
     for name in HOST_TIERS:
-        tier = parts.tiers[name]
+        tier, moved = parts.tiers[name], work.tier_bytes.get(name)
+        if moved is None:
+            by_part[name] = 0.0
+            continue
         crossing = np.where(tier.on_package, 0.0, host_link) if name in _CROSSES_HOST_LINK else 0.0
-        by_part[name] = (
-            work.tier_bytes.get(name, 0.0) * (tier.j_per_byte + crossing)
-            + work.tier_reads.get(name, 0.0) * tier.j_per_read
-        )
+        by_part[name] = moved * (tier.j_per_byte + crossing) + work.tier_reads[name] * tier.j_per_read
     static = static_power(parts, system)
     for name, watts in static.items():
         by_part[f"{name}_static"] = watts / tokens_per_s
@@ -134,7 +134,7 @@ def peak_power(parts: Parts, system: System) -> Number:
     memory: Number = 0.0
     for name, tier in parts.tiers.items():
         moving: Number = 0.0
-        if name != "hbm":  # device memory at full speed is inside the accelerator's TDP
+        if name != "hbm" and np.any(tier.capacity_bytes):  # device memory at full speed is inside the TDP
             fitted = np.minimum(tier.capacity_bytes, 1.0)
             reads = np.where(np.isfinite(tier.reads_per_s), tier.reads_per_s, 0.0)
             moving = fitted * (tier.bandwidth * tier.j_per_byte + reads * tier.j_per_read)
