@@ -24,7 +24,7 @@ from cost_models.architecture import (
 from cost_models.design import DTYPE_BYTES, Design, Model, Number
 from cost_models.masks import choose
 from cost_models.operators import ACTIVATION_BYTES, context_bytes_per_token
-from cost_models.parts import Accelerator, Node, Parts
+from cost_models.parts import Node, Parts
 
 _LOGIT_BYTES = 4.0  # logits are sampled from in fp32
 
@@ -150,8 +150,10 @@ def fit(design: Design, parts: Parts) -> Memory:
 
     whole, split = activation_bytes_per_token(model)
     sequences = np.maximum(serving.concurrency, 1) / d
-    step_tokens = _step_tokens(design, sequences)
-    activations = step_tokens * (whole + split / t) + sequences * model.vocab * _LOGIT_BYTES
+    # engines reserve for a full prefill chunk, whatever arrives
+    step_tokens = sequences if serving.phase == "decode" else np.maximum(serving.prefill_chunk, sequences)
+    per_step_token, logits = whole + split / t, model.vocab * _LOGIT_BYTES
+    activations = step_tokens * per_step_token + sequences * logits
 
     capacity = accelerator.memory_bytes
     reserve = capacity * (1 - parts.engine.memory_share)
@@ -160,15 +162,16 @@ def fit(design: Design, parts: Parts) -> Memory:
 
     per_token = _kv_divided(model, t, kv_bytes_per_token(model)) / p
     per_sequence = _kv_divided(model, t, kv_bytes_per_sequence(design)) / p
-    # every further sequence also needs room for its logits
-    possible = np.floor(available / (per_sequence + model.vocab * _LOGIT_BYTES)) * d
+    # every further sequence also needs room for its logits, and in a decode step for its own token
+    beside = logits + (per_step_token if serving.phase == "decode" else 0.0)
+    possible = np.floor(available / (per_sequence + beside)) * d
     asked = serving.concurrency > 0
     concurrency = choose(asked, serving.concurrency, np.maximum(1, possible))
     needed = choose(asked, concurrency / d, 1) * per_sequence
 
     host_tables: dict[str, Number] = {}
     violations: dict[str, Number] = {
-        "layout": layout_violation(design, accelerator),
+        "layout": layout_violation(design),
         "hbm": taken - capacity,
         "kv": needed - available,
     }
@@ -208,7 +211,7 @@ def replicas(design: Design) -> Number:
     return np.maximum(1, design.system.accelerators // group)
 
 
-def layout_violation(design: Design, accelerator: Accelerator) -> Number:
+def layout_violation(design: Design) -> Number:
     """How far the parallel degrees miss what divides evenly, as a sum of remainders; 0 where they fit."""
     model, system, serving = design.model, design.system, design.serving
     t, d, p, e = (
@@ -248,14 +251,6 @@ def _copies_per_node(sharing: object, tier: object, per_node: Number, share: Num
     wanted = choose(sharing == "rank", ranks, choose(sharing == "numa", node.numa_nodes, 1))
     alone = (tier == "ssd") | (tier == "cxl") | (tier == "remote")
     return choose(ranks < 1, ranks, choose(alone, np.minimum(wanted, 1), wanted))
-
-
-def _step_tokens(design: Design, sequences: Number) -> Number:
-    """Tokens of the largest step on one data-parallel rank."""
-    serving = design.serving
-    if serving.phase == "decode":
-        return sequences
-    return np.maximum(np.minimum(serving.prefill_chunk, serving.input_tokens * sequences), sequences)
 
 
 def kv_bytes_per_sequence(design: Design) -> Number:
