@@ -20,7 +20,10 @@ def main() -> int:
     FOLDER.mkdir(exist_ok=True)
     storage = f"sqlite:///{FOLDER}/codesign.db"
     study = _free_name(storage)
-    print(f"Searching space {SPACE!r}: {TRIALS} models are trained, each completed with all its hardware.", flush=True)
+    print(
+        f"Searching space {SPACE!r}: {TRIALS} models are trained, each completed with all its hardware.",
+        flush=True,
+    )
     summary = search.run(
         search_spaces.load(SPACE), study, storage, trials=TRIALS, workers=min(2, os.cpu_count() or 1)
     )

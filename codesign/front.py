@@ -1,7 +1,7 @@
 """Pareto fronts: who is on them, how good they are, and which member is the best compromise.
 
-Matrices are (designs, objectives) float64. "Minimised" means that maximised objectives have their sign changed,
-so that less is better everywhere.
+Matrices are (designs, objectives) float64. "Minimised" means that maximised objectives have their sign
+changed, so that less is better everywhere.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ def signs(objectives: Sequence[str]) -> Matrix:
 
 def non_dominated(minimised: Matrix, keep_equal: bool = True) -> Mask:
     """Which rows no other row dominates; of equal rows all or one. Rows that are not finite never count."""
-    mask = np.isfinite(minimised).all(axis=1)
+    mask: Mask = np.asarray(np.isfinite(minimised).all(axis=1))
     if mask.any():
         mask[mask] = moocore.is_nondominated(np.ascontiguousarray(minimised[mask]), keep_weakly=keep_equal)
     return mask
@@ -45,21 +45,23 @@ def scaled(minimised: Matrix, logarithmic: Mask) -> Matrix:
 
 
 def spans_decades(minimised: Matrix) -> Mask:
-    """Columns better compared by ratio than by difference: one sign, and at least a factor 2 from end to end."""
+    """Columns better compared by ratio than by difference: one sign, at least a factor 2 from end to end."""
     size = np.abs(minimised)
     one_sign = (minimised > 0).all(axis=0) | (minimised < 0).all(axis=0)
     return one_sign & (size.max(axis=0) >= 2 * np.where(one_sign, size.min(axis=0), np.inf))
 
 
 def knee(minimised: Matrix) -> int:
-    """The row of a front nearest to the point that would be best in everything (each column scaled to 0..1)."""
+    """The row of a front nearest to the point best in everything, each column scaled to 0..1."""
     distance = np.linalg.norm(scaled(minimised, spans_decades(minimised)), axis=1)
     return int(np.argmin(distance))
 
 
 def thinned(minimised: Matrix, count: int) -> NDArray[np.int64]:
-    """At most `count` rows of a front: the best of each column, the knee, then always the row farthest from all
-    rows taken so far."""
+    """At most `count` rows of a front, ascending.
+
+    The best of each column and the knee first, then always the row farthest from all rows taken so far.
+    """
     if len(minimised) <= count:
         return np.arange(len(minimised))
     values = scaled(minimised, spans_decades(minimised))

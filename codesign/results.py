@@ -1,4 +1,4 @@
-"""The read door: a study as one table of designs, read in increments. Nobody else opens a study to read it."""
+"""The read door: a study as one table of designs, read in increments; nobody else opens one to read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,11 +26,11 @@ _VIOLATION = "violation."
 class Designs:
     """All trials of a study.
 
-    table: one row a trial, in the order of their numbers. Columns: trial, state ("COMPLETE", "PRUNED": infeasible
-    and therefore not trained, "FAIL", "RUNNING", "WAITING"), the parameters (None where one does not apply), the
-    objectives by name, standard_error (of bits_per_byte), violation.* (> 0: broken), feasible, front and knee
-    (bool), trained (bool: carries a fresh training), completes (the trial whose training it uses, or None), model
-    (equal for equal models).
+    table: one row a trial, in the order of their numbers. Columns: trial, state ("COMPLETE", "PRUNED":
+    infeasible and therefore not trained, "FAIL", "RUNNING", "WAITING"), the parameters (None where one does not
+    apply), the objectives by name, standard_error (of bits_per_byte), violation.* (> 0: broken), feasible, front
+    and knee (bool), trained (bool: carries a training), completes (the trial whose training it uses, or None),
+    model (equal for equal models).
     attributes: the user attributes of the study.
     """
 
@@ -69,7 +69,7 @@ class Designs:
         )
 
     def quality(self, trial: int) -> dict[str, Any] | None:
-        """What was measured of the trial's model: bits_per_byte, standard_error, fidelity; None without training."""
+        """bits_per_byte, standard_error and fidelity of the trial's model; None where nothing was trained."""
         found = self.trial(trial).user_attrs.get("evaluation", {}).get("quality")
         return dict(found) if found else None
 
@@ -169,7 +169,7 @@ def front(
                 "objectives": {name: float(row[name]) for name in designs.objectives},
                 "standard_error": _number(row["standard_error"]),
                 "constraints": {
-                    name.removeprefix(_VIOLATION): _number(value)
+                    str(name).removeprefix(_VIOLATION): _number(value)
                     for name, value in row.items()
                     if str(name).startswith(_VIOLATION)
                 },

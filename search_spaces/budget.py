@@ -21,15 +21,17 @@ def at_equal_budget(base: Model, share: float, engram: Engram) -> Model:
     Routed experts and table rows follow: the total stays equal within 1 %, the active parameters within 1 %
     where that can be had by narrower experts. Raises InputError where the base has too few experts to give.
     """
-    if base.moe is None:
+    experts = base.moe
+    if experts is None:
         raise InputError(
-            f"model.engram_share needs a base with experts, but {base.name} is dense; give model.engram_rows instead"
+            f"model.engram_share needs a base with experts, but {base.name} is dense; "
+            "give model.engram_rows instead"
         )
     budget = parameters(base)
     bare = replace(base, engram=None)
-    sparse = budget.tables + (base.moe.routed_experts - base.moe.active_experts) * _expert_size(base)
+    sparse = budget.tables + (experts.routed_experts - experts.active_experts) * _expert_size(base)
     if share == 0:
-        return replace(bare, moe=_with_idle(base.moe, sparse / _expert_size(base)))
+        return replace(bare, moe=_with_idle(experts, sparse / _expert_size(base)))
     model = _narrowed(replace(bare, engram=replace(engram, vocab_size=2)), budget.active_per_token)
     assert model.moe is not None
     idle = (1 - share) * sparse / _expert_size(model)
@@ -93,7 +95,8 @@ def _filled(model: Model, total: int) -> Model:
     if rows < 16:
         raise InputError(
             f"model.engram_share: {model.name} has no room for tables of at least 16 rows over layers "
-            f"{engram.layer_ids}, orders 2..{engram.max_order}, {engram.heads} heads; take a larger share or less of these"
+            f"{engram.layer_ids}, orders 2..{engram.max_order}, {engram.heads} heads; "
+            "take a larger share or less of these"
         )
     filled = replace(model, engram=replace(engram, vocab_size=rows))
     # Table sizes are primes from vocab_size upward: start lower by as much as they overshoot.

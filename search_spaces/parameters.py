@@ -29,8 +29,8 @@ class Condition:
 class Parameter:
     """A free parameter, e.g. "model.engram_share" or "serving.tables.tier".
 
-    kind: "categorical" and "subset" have `choices`; "int" and "float" have bounds. The choices of a subset are
-        texts such as "1,14": Optuna stores scalars only. `layers_of` reads them back.
+    kind: "categorical" and "subset" have `choices`; "int" and "float" have bounds. The choices of a subset
+        are texts such as "1,14": Optuna stores scalars only. `layers_of` reads them back.
     step: 0 for a continuous float. points: levels that a continuous range has when hardware is enumerated.
     conditions: all must hold for the parameter to apply.
     """

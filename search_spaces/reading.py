@@ -59,7 +59,8 @@ def _first(error: ValidationError, document: Document) -> InputError:
         sign, key = bounds[kind]
         return document.error(path, f"must be {sign} {context[key]}, got {got!r}")
     wanted = {
-        "int_type": "a whole number", "float_type": "a number", "string_type": "a text", "list_type": "a list",
+        "int_type": "a whole number", "float_type": "a number", "string_type": "a text",
+        "list_type": "a list",
         "bool_type": "true or false", "model_type": "a mapping", "dict_type": "a mapping",
         "int_from_float": "a whole number", "bool_parsing": "true or false",
     }  # fmt: skip

@@ -1,12 +1,12 @@
 """What a space file may say.
 
-A field is either a fixed value, or free: `{choices: [..]}`, `{low: .., high: .., step: .., log: ..}`; a set of
-layers is `{subsets: [[1], [1, 14]]}` or `{of: [1, 7, 14], min: 1, max: 2}`. A free field may carry
+A field is either a fixed value, or free: `{choices: [..]}`, `{low: .., high: .., step: .., log: ..}`; a set
+of layers is `{subsets: [[1], [1, 14]]}` or `{of: [1, 7, 14], min: 1, max: 2}`. A free field may carry
 `when: {serving.tables.tier: [dram, cxl]}` or `when: {system.host.ssd_gib: {above: 0}}`.
 Layers are counted from 0; GiB and token counts carry their unit in the name, everything else is SI.
 """
 
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, TypeVar, Union
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -20,8 +20,6 @@ Whole = Annotated[int, Field(strict=True, ge=0)]
 Share = Annotated[float, Field(strict=True, ge=0, lt=1)]
 Amount = Annotated[float, Field(strict=True, ge=0)]
 Positive = Annotated[float, Field(strict=True, gt=0)]
-Dtype = Literal[tuple(DTYPE_BYTES)]  # type: ignore[valid-type]
-Tier = Literal[TIERS]  # type: ignore[valid-type]
 
 
 class Strict(BaseModel):
@@ -113,16 +111,34 @@ def _set_form(value: Any) -> str:
     return "<of>" if {"of", "min", "max"} & set(value) else "<subsets>"
 
 
-# The tags in <> are dropped from the places of errors.
-Free = Annotated[
-    Annotated[T, Tag("<value>")]
-    | Annotated[Choices[T], Tag("<choices>")]
-    | Annotated[Range[T], Tag("<range>")],
-    Discriminator(_form),
-]
-Named = Annotated[
-    Annotated[T, Tag("<value>")] | Annotated[Choices[T], Tag("<choices>")], Discriminator(_form)
-]
+# The tags in <> are dropped from the places of errors. Pydantic puts a type into a generic class only where it is
+# named outright, hence the classes in place of aliases.
+if TYPE_CHECKING:
+    Free: TypeAlias = Union[T, Choices[T], Range[T]]  # noqa: UP007
+    Named: TypeAlias = Union[T, Choices[T]]  # noqa: UP007
+    Dtype = str
+    Tier = str
+else:
+
+    class Free:
+        """A value, choices or a range."""
+
+        def __class_getitem__(cls, kind: Any) -> Any:
+            value, range_ = Annotated[kind, Tag("<value>")], Annotated[Range[kind], Tag("<range>")]
+            return Annotated[
+                value | Annotated[Choices[kind], Tag("<choices>")] | range_, Discriminator(_form)
+            ]
+
+    class Named:
+        """A value or choices."""
+
+        def __class_getitem__(cls, kind: Any) -> Any:
+            value = Annotated[kind, Tag("<value>")]
+            return Annotated[value | Annotated[Choices[kind], Tag("<choices>")], Discriminator(_form)]
+
+    Dtype = Literal[tuple(DTYPE_BYTES)]
+    Tier = Literal[TIERS]
+
 LayerSet = Annotated[
     Annotated[list[Whole], Field(min_length=1), Tag("<value>")]
     | Annotated[Subsets, Tag("<subsets>")]
@@ -165,8 +181,8 @@ class ModelSpec(Strict):
         if self.engram_share is not None and self.engram_rows is not None:
             raise _rule(
                 "engram_rows",
-                "and engram_share cannot both be given: a share fixes the total and the rows follow, rows leave the "
-                "backbone fixed and the share follows; leave one out",
+                "and engram_share cannot both be given: a share fixes the total and the rows follow, rows leave "
+                "the backbone fixed and the share follows; leave one out",
             )
         return self
 

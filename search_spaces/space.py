@@ -13,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter
 import cost_models
 from cost_models.design import GIB, Design, Engram, Host, Limits, Model, Serving, System, TablePlacement
 from cost_models.errors import InputError
-from cost_models.yamlfile import Document
+from cost_models.yamlfile import Document, Path_
 from search_spaces import budget, hardware
 from search_spaces.parameters import Condition, Parameter, layers_of, subset_text
 from search_spaces.reading import one_of, read
@@ -98,7 +98,7 @@ class Space:
     def hardware(
         self, model: Model, rows: NDArray[np.int64] | None = None
     ) -> tuple[dict[str, NDArray[Any]], Design]:
-        """Every combination of hardware and serving that can exist: values by parameter, and one array design.
+        """Every combination of hardware and serving that can exist: values by parameter, one array design.
 
         Values are (combinations,) arrays; a parameter that does not apply is None there (see `at`). Above
         about a million combinations it is a fixed sample of them. `rows` picks some of the combinations.
@@ -113,7 +113,7 @@ class Space:
         return values, self._design(model, fields)
 
     def designs(self, model: Model, values: Mapping[str, NDArray[Any]]) -> Design:
-        """One array design of given hardware values, (designs,) each; None or NaN where one does not apply."""
+        """One array design of given hardware values, (designs,) each; None or NaN: does not apply."""
         filled = {}
         for name, column in values.items():
             default = _DEFAULTS.get(name)
@@ -173,8 +173,8 @@ class Space:
         mask = hardware.possible(fields, has_tables, count)
         if not mask.any():
             raise InputError(
-                f"{self.file}: no combination of system and serving can exist: tensor x data x pipeline parallel must "
-                "divide the accelerators, nodes too, and tables need a tier with capacity"
+                f"{self.file}: no combination of system and serving can exist: tensor x data x pipeline parallel "
+                "must divide the accelerators, nodes too, and tables need a tier with capacity"
             )
         fields = {k: v[mask] if isinstance(v, np.ndarray) else v for k, v in fields.items()}
         values = {}
@@ -216,8 +216,8 @@ class Space:
 _PLAIN_MODEL_FIELDS = ("medusa_heads", "weights_dtype", "experts_dtype", "tables_dtype", "kv_dtype")
 _HOST_NAMES = ("cpu", "dram_tier", "cxl_tier", "ssd_tier", "remote_tier")
 _SERVING_NUMBERS = (
-    "tensor_parallel", "expert_parallel", "data_parallel", "pipeline_parallel", "input_tokens", "output_tokens",
-    "concurrency", "kv_budget",
+    "tensor_parallel", "expert_parallel", "data_parallel", "pipeline_parallel", "input_tokens",
+    "output_tokens", "concurrency", "kv_budget",
 )  # fmt: skip
 
 
@@ -229,7 +229,7 @@ def _where(cache: Any, tier: Any) -> Any:
 
 
 def parse(text: str, file: str, base: Model | None = None) -> Space:
-    """The space of a file's text; `base` where its model was read before. Raises InputError with the place."""
+    """The space of a file's text; `base`: its model, where read before. Raises InputError with the place."""
     spec, document = read(text, file)
     if base is None:
         base = _base(spec, document, file)
@@ -319,7 +319,7 @@ _REALS = (_SHARE, "system.hbm_gib", "system.host.dram_gib", "system.host.cxl_gib
 def _checked(parameters: list[Parameter], fixed: Mapping[str, Any], document: Document) -> list[Parameter]:
     names: set[str] = set()
     for p in parameters:
-        path = tuple(p.name.split("."))
+        path: Path_ = tuple(p.name.split("."))
         if len(p.choices) > MOST_SUBSETS:
             raise document.error(
                 path, f"gives {len(p.choices)} sets, at most {MOST_SUBSETS} are allowed; lower max"
@@ -337,15 +337,15 @@ def _checked(parameters: list[Parameter], fixed: Mapping[str, Any], document: Do
     accelerators = next((p.choices for p in parameters if p.name == "system.accelerator"), None)
     for index, name in enumerate(accelerators or (fixed["system.accelerator"],)):
         if name not in known and Path(str(name)).suffix not in (".yaml", ".yml"):
-            path = ("system", "accelerator") + (("choices", index) if accelerators else ())
-            raise document.error(path, one_of(known, name))
+            within = ("choices", index) if accelerators else ()
+            raise document.error(("system", "accelerator", *within), one_of(known, name))
     return parameters
 
 
 def _with_implied(parameters: list[Parameter], fixed: Mapping[str, Any]) -> list[Parameter]:
     """Without tables nothing about tables matters: their parameters apply only where the share is above 0."""
     amount = next((p for p in parameters if p.name in (_SHARE, _ROWS)), None)
-    if amount is None or min(amount.levels()) > 0:  # type: ignore[type-var]
+    if amount is None or not any(level == 0 for level in amount.levels()):
         return parameters
     implied = Condition(amount.name, above=0)
     about = [

@@ -1,8 +1,9 @@
 """A Gaussian process of the proxy loss: exact, with the noise of every observation.
 
-k(x, x') = a Matern-5/2 over scaled distances; y ~ N(mean + f(x), se^2 + s^2), where se is the standard error
-the proxy reports and s^2 one more, fitted noise (seeds and the choice of data are not in se). Hyperparameters
-are the maximum of the marginal likelihood with weak log-normal priors (Rasmussen and Williams 2006, chapter 5).
+k(x, x') = a Matern-5/2 over scaled distances; y ~ N(mean + f(x), se^2 + s^2), where se is the standard
+error the proxy reports and s^2 one more, fitted noise (seeds and the choice of data are not in se).
+Hyperparameters are the maximum of the marginal likelihood with weak log-normal priors (Rasmussen and Williams
+2006, chapter 5).
 """
 
 from dataclasses import dataclass, field

@@ -21,7 +21,7 @@ from codesign.search.distributions import random_value
 from codesign.search.scoring import QUALITY, Scores, score
 from cost_models.design import Model
 from cost_models.errors import InputError
-from search_spaces import Space
+from search_spaces import Parameter, Space, layers_of
 
 POINTS = 1024  # quasi-random points of the box
 _SCREEN_MODELS = 24  # random models whose fronts make the screen
@@ -164,14 +164,11 @@ def features(space: Space, params: Mapping[str, Any]) -> NDArray[np.float64]:
     for p in space.model_parameters:
         value = params.get(p.name)
         if p.kind == "subset":
-            members = sorted({layer for text in p.choices for layer in str(text).split(",")})
-            chosen = str(value).split(",") if value is not None else []
-            found += [float(layer in chosen) for layer in members]
-            found.append(
-                np.mean([int(layer) for layer in chosen]) / max(map(int, members))
-                if chosen and max(map(int, members))
-                else 0.0
-            )
+            members = sorted({layer for text in p.choices for layer in layers_of(str(text))})
+            taken = layers_of(str(value)) if value is not None else ()
+            found += [float(layer in taken) for layer in members]
+            deepest = members[-1]
+            found.append(sum(taken) / (len(taken) * deepest) if taken and deepest else 0.0)
         elif p.kind == "categorical" and not _is_ordered(p.choices):
             found += [float(value == choice) for choice in p.choices]
         else:
@@ -187,8 +184,9 @@ def _is_ordered(choices: tuple[Any, ...]) -> bool:
     return all(isinstance(c, int | float) and not isinstance(c, bool) for c in choices)
 
 
-def _span(p: Any) -> tuple[float, float, bool]:
+def _span(p: Parameter) -> tuple[float, float, bool]:
     if p.kind != "categorical":
         return float(p.low), float(p.high), p.log
-    low, high = float(min(p.choices)), float(max(p.choices))
+    numbers = [float(choice) for choice in p.choices]
+    low, high = min(numbers), max(numbers)
     return low, high, low > 0 and high >= 4 * low

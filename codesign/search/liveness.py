@@ -50,7 +50,7 @@ def _started(pid: int) -> str:
 
 
 def recover(study: optuna.Study, url: str) -> int:
-    """Fail the trials of dead processes and queue their designs again; returns how many. Call it under `lock`."""
+    """Fail the trials of dead processes and queue their designs again; how many. Call it under `lock`."""
     lost = [t for t in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)) if _is_lost(t, url)]
     for trial in lost:
         with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError, ValueError):

@@ -1,7 +1,7 @@
-"""The reference point of a study's hypervolume: fixed once, so that its curve means the same from end to end.
+"""The reference point of a study's hypervolume: fixed once, so that the curve means the same from end to end.
 
-Analytic objectives: a tenth beyond the worst that the fronts of some random models hold (see `landscape`). The
-loss: a tenth of its range beyond the worst of the first trainings; it is fixed when those are done.
+Analytic objectives: a tenth beyond the worst that the fronts of some random models hold (see `landscape`).
+The loss: a tenth of its range beyond the worst of the first trainings; it is fixed when those are done.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _MARGIN = 0.1
 
 
 def settle(study: optuna.Study, space: Space, startup: int) -> list[float] | None:
-    """The reference point in the objectives' own sense; fixes it when `startup` models are trained, else None."""
+    """The reference point in the objectives' own sense; fixed once `startup` models are trained, else None."""
     if "reference_point" in study.user_attrs:
         return list(study.user_attrs["reference_point"])
     worst = iter(study.user_attrs["analytic_reference"])

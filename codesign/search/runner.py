@@ -1,7 +1,7 @@
-"""One worker: ask, check that it fits, measure quality, complete with hardware, tell; until nothing is left to do.
+"""One worker: ask, check that it fits, measure quality, complete with hardware, tell; until nothing is left.
 
-Every arrow of that loop may be the last: a training is on disk before it is told, completions are added before
-their trial is told and never twice, and a trial whose process has died is failed and tried again.
+Every step of that loop may be the last: a training is on disk before it is told, completions are added
+before their trial is told and never twice, and a trial whose process has died is failed and tried again.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ _RECONNECTS = (2, 5, 10, 20, 40)  # seconds between tries while a database serve
 class Worker:
     """What one process needs to search.
 
-    measure: a model's quality, as the `quality` of a trial. most: members of a model's front to record; 0: none.
+    measure: a model's quality, as the `quality` of a trial. most: members of a model's front to record.
     """
 
     study: optuna.Study
@@ -186,7 +186,7 @@ def documented(quality: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def count_proposed(trials: Sequence[FrozenTrial]) -> int:
-    """Trials that count towards the number asked for: told or running, without completions and infeasible ones."""
+    """Trials that count towards the number asked for: told or running, no completions, none infeasible."""
     return sum(
         t.state in (TrialState.COMPLETE, TrialState.RUNNING) and "completes" not in t.user_attrs
         for t in trials

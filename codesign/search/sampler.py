@@ -1,12 +1,12 @@
 """Which design next: the default sampler `codesign`, and Optuna's own by name.
 
-The default uses what is known about the problem: only the loss needs a training, everything else is analytic.
-A Gaussian process predicts the loss of untrained models; each candidate's exact hardware front says which part
-of the analytic box it reaches; so the expected hypervolume improvement of training it is, at every point v of
-the box that it covers, the expected improvement of its loss below the best loss L(v) that trained models offer
-there:    EHVI = mean over v of  covers(v) * E[(L(v) - loss)+],   loss ~ N(mu, sigma^2)
-which is closed-form. Trained models count with their predicted, not their observed loss, so that one lucky seed
-does not fool it. Models in training count as if they had their predicted loss.
+The default uses what is known about the problem: only the loss needs a training, everything else is
+analytic. A Gaussian process predicts the loss of untrained models; each candidate's exact hardware front says
+which part of the analytic box it reaches; so the expected hypervolume improvement of training it is, at every
+point v of the box that it covers, the expected improvement of its loss below the best loss L(v) that trained
+models offer there:    EHVI = mean over v of  covers(v) * E[(L(v) - loss)+],   loss ~ N(mu, sigma^2)
+which is closed-form. Trained models count with their predicted, not their observed loss, so that one lucky
+seed does not fool it. Models in training count as if they had their predicted loss.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ import cost_models
 from codesign.errors import InputError
 from codesign.search.distributions import distributions, random_value
 from codesign.search.gp import GaussianProcess
-from codesign.search.landscape import Candidate, Landscape
+from codesign.search.landscape import Candidate, Landscape, features
 from search_spaces import Parameter, Space
 
 DEFAULT = "codesign"
@@ -134,7 +134,7 @@ class CompletionSampler(BaseSampler):
         return pool[int(np.argmax(deviation))]
 
     def improvement(self, pool: Sequence[Candidate], seen: Sequence[Observation]) -> NDArray[np.float64]:
-        """Expected hypervolume improvement of each candidate: (pool,), in units of loss x share of the box."""
+        """Expected hypervolume improvement of each candidate: (pool,), as loss x share of the box."""
         known = [self._candidate_of(o) for o in seen]
         mean, _ = self._predict(known)
         losses = [o.loss for o in seen if o.loss is not None]
@@ -162,14 +162,12 @@ class CompletionSampler(BaseSampler):
         return self._candidates[observation.key]
 
     def _grow(self, keys: set[str]) -> None:
-        """Add candidates: random ones that the surrogate likes, neighbours of the best, and plain random ones."""
+        """Add candidates: random ones the surrogate likes, neighbours of the best, and plain random ones."""
         draws = self._draw(_DRAWN_PER_ASK)
         if not draws:
             return
         third = _NEW_PER_ASK // 3
         if self._space.quality and len(draws) > _NEW_PER_ASK:
-            from codesign.search.landscape import features
-
             mean, deviation = self._gp.predict(np.array([features(self._space, d) for d in draws]))
             liked = [draws[i] for i in np.argsort(mean - deviation)[:third]]
         else:

@@ -119,6 +119,6 @@ def _nothing_feasible(study: optuna.Study, space: Space) -> str:
     ranked = sorted(broken.items(), key=lambda item: -len(item[1]))
     parts = [f"{len(amounts)} break {name} (by {min(amounts):.4g} at least)" for name, amounts in ranked[:3]]
     return (
-        f"no design of {len(trials)} is feasible: {', '.join(parts)}; allow more accelerators, memory or tiers in "
-        f"{space.file}, or loosen its constraints"
+        f"no design of {len(trials)} is feasible: {', '.join(parts)}; allow more accelerators, memory or tiers "
+        f"in {space.file}, or loosen its constraints"
     )

@@ -1,7 +1,7 @@
 """Opening and creating studies: ordinary Optuna studies, with the space among their attributes.
 
-Storage is a URL: sqlite:///FILE, postgresql://..., mysql://..., or journal:///FILE (Optuna's journal, also for
-network file systems). SQLite runs in write-ahead mode: readers never wait, and a killed writer loses nothing.
+Storage is a URL: sqlite:///FILE, postgresql://..., mysql://..., or journal:///FILE (Optuna's journal). SQLite
+runs in write-ahead mode: readers never wait, and a killed writer loses nothing.
 """
 
 import contextlib
@@ -15,9 +15,12 @@ from typing import Any
 import optuna
 import sqlalchemy
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
+from optuna.storages._rdb import models
+from optuna.study import StudyDirection
 
 import cost_models
 from codesign.errors import StudyError
+from codesign.front import signs
 from codesign.search.journal import Journal
 from search_spaces import Space, restore
 
@@ -33,7 +36,9 @@ def create(
 
     Raises StudyError where the name is taken (and not `resume`), or its study belongs to another space.
     """
-    directions = [cost_models.OBJECTIVES[objective].direction for objective in space.objectives]
+    directions = [
+        StudyDirection.MAXIMIZE if sign < 0 else StudyDirection.MINIMIZE for sign in signs(space.objectives)
+    ]
     with storage_errors(url):
         storage = open_storage(url, create=True)
         try:
@@ -44,7 +49,8 @@ def create(
             if "space" in study.user_attrs or study.get_trials(deepcopy=False):
                 if not resume:
                     raise StudyError(
-                        f"{url}: study {name!r} is already there; go on with --resume or choose another --study"
+                        f"{_shown(url)}: study {name!r} is already there; "
+                        "go on with --resume or choose another --study"
                     ) from None
                 if space_of(study, url) != space:
                     raise StudyError(
@@ -118,8 +124,11 @@ def open_storage(url: str, create: bool) -> BaseStorage:
         storage.engine.dispose()  # the connections made so far have not heard of it
         return get_storage(storage)
     storage = RDBStorage(
-        url, engine_kwargs={"pool_pre_ping": True}, heartbeat_interval=HEARTBEAT_SECONDS, grace_period=GRACE_SECONDS
-    )  # fmt: skip
+        url,
+        engine_kwargs={"pool_pre_ping": True},
+        heartbeat_interval=HEARTBEAT_SECONDS,
+        grace_period=GRACE_SECONDS,
+    )
     return get_storage(storage)
 
 
@@ -184,7 +193,8 @@ def _split(url: str) -> tuple[str, Path]:
             return scheme, Path(url.removeprefix(f"{scheme}:///"))
     if "://" not in url:
         raise StudyError(
-            f"--storage must be a URL such as sqlite:///codesign.db or postgresql://USER@HOST/NAME, got {url!r}"
+            f"--storage must be a URL such as sqlite:///codesign.db or postgresql://USER@HOST/NAME, "
+            f"got {url!r}"
         )
     return url.split(":", 1)[0], Path()
 
@@ -208,10 +218,10 @@ def _check_sqlite(path: Path, create: bool) -> None:
         return
     with contextlib.closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
         tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if tables and not {"studies", "trials", "version_info"} <= tables:
-            # Optuna makes its tables one by one: a maker that was killed leaves only some, all of them its own
-            if not tables <= set(optuna.storages._rdb.models.BaseModel.metadata.tables) | {"alembic_version"}:
-                raise StudyError(f"{path}: a database of another program; name another with --storage")
+        # Optuna makes its tables one by one: a maker that was killed leaves only some of them
+        foreign = tables - set(models.BaseModel.metadata.tables) - {"alembic_version"}
+        if foreign and "studies" not in tables:
+            raise StudyError(f"{path}: a database of another program; name another with --storage")
         if create:
             with contextlib.suppress(sqlite3.OperationalError):  # another connection is open: it has done it
                 connection.execute("PRAGMA journal_mode=WAL")
@@ -233,5 +243,5 @@ def _check_journal(path: Path) -> None:
 
 
 def _on_sqlite_connect(connection: Any, _record: Any) -> None:
-    # with write-ahead logging a crash of the program loses nothing, only a power failure may lose the last commits
+    # with write-ahead logging a crash of the program loses nothing; a power failure may lose the last commits
     connection.execute("PRAGMA synchronous=NORMAL")

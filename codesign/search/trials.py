@@ -18,7 +18,7 @@ LEFT_OUT = ("breakdown", "sources", "tables")
 
 @dataclass(frozen=True)
 class Evaluated:
-    """One design, scored on everything. values: in the space's order and own sense, NaN where quality is missing."""
+    """One design, scored. values: in the space's order and own sense, NaN where quality is missing."""
 
     values: tuple[float, ...]
     violations: dict[str, float]

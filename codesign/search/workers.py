@@ -95,7 +95,7 @@ def _nothing(model: Model) -> None:
 
 
 def work_in_processes(task: Task, count: int) -> None:
-    """Search in `count` processes; a dead one is replaced. Ctrl-C ends them all and keeps what is finished."""
+    """Search in `count` processes; a dead one is replaced. Ctrl-C ends all and keeps what is finished."""
     context = multiprocessing.get_context("spawn")
     threads = max(1, (os.cpu_count() or 1) // count)
     messages = context.Queue()
@@ -122,8 +122,8 @@ def work_in_processes(task: Task, count: int) -> None:
                 restarts += 1
                 if restarts > _MOST_RESTARTS:
                     raise StudyError(
-                        f"{restarts} workers died (the last with status {process.exitcode}); is there enough memory "
-                        "for so many? Go on with --resume and fewer --workers"
+                        f"{restarts} workers died (the last with status {process.exitcode}); is there enough "
+                        "memory for so many? Go on with --resume and fewer --workers"
                     )
                 running[index + count] = start(index + count)
     except BaseException:
