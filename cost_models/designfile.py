@@ -168,6 +168,12 @@ def _check(document: Document, model: Model) -> None:
             f"attention.{name}",
             'must be above 0 for kind "mla", got 0',
         )
+    if attention.kind == "mla":  # one latent serves all heads, whose width has two parts
+        width = attention.qk_nope_head_dim + attention.qk_rope_head_dim
+        rule = f'must be heads ({attention.heads}) for kind "mla", got {attention.kv_heads}'
+        must(attention.kv_heads == attention.heads, "attention.kv_heads", rule)
+        rule = f"must be qk_nope_head_dim + qk_rope_head_dim ({width}), got {attention.head_dim}"
+        must(attention.head_dim == width, "attention.head_dim", rule)
     must(
         all(layer < model.layers for layer in attention.full_attention_layers),
         "attention.full_attention_layers",

@@ -66,8 +66,9 @@ class Document:
 
 def parse(text: str, file: str) -> Document:
     """Read one YAML document. Raises InputError for bad syntax and duplicate keys."""
-    loader = _Loader(text)
+    loader = None
     try:
+        loader = _Loader(text)
         root = loader.get_single_node()
         places: dict[Path_, tuple[int, int]] = {}
         if root is not None:
@@ -81,7 +82,8 @@ def parse(text: str, file: str) -> Document:
     except (RecursionError, ValueError) as error:
         raise InputError(f"{file}: not valid YAML: {error}") from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     return Document(data, file, places)
 
 

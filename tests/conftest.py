@@ -29,6 +29,7 @@ _LIMIT = st.one_of(st.none(), st.floats(1e-6, 1e9))
 def _models(draw: st.DrawFn) -> Model:
     layers = draw(st.integers(1, 80))
     kv_heads = draw(st.sampled_from([1, 2, 4, 8]))
+    heads = kv_heads * draw(st.integers(1, 8))
     mla = draw(st.booleans())
     ranks = {
         "kv_lora_rank": 512,
@@ -39,10 +40,10 @@ def _models(draw: st.DrawFn) -> Model:
     }
     attention = Attention(
         kind="mla" if mla else "gqa",
-        heads=kv_heads * draw(st.integers(1, 8)),
-        kv_heads=kv_heads,
-        head_dim=draw(st.sampled_from([64, 96, 128])),
-        qk_norm=draw(st.booleans()),
+        heads=heads,
+        kv_heads=heads if mla else kv_heads,
+        head_dim=192 if mla else draw(st.sampled_from([64, 96, 128])),
+        qk_norm=not mla and draw(st.booleans()),
         bias=draw(st.booleans()),
         **(ranks if mla else {}),
     )
@@ -90,7 +91,7 @@ def _designs(draw: st.DrawFn) -> Design:
     return Design(
         model=draw(_models()),
         system=System(
-            accelerator=draw(st.sampled_from(["h100-sxm", "h200-sxm", "b200", "mi355x", "a100-80-sxm"])),
+            accelerator=draw(st.sampled_from(["h100-sxm", "h200-sxm", "b200-sxm", "mi355x", "a100-80-sxm"])),
             accelerators=nodes * draw(st.sampled_from([1, 2, 4, 8])),
             nodes=nodes,
             host=Host(

@@ -14,9 +14,9 @@ ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {
     "cost_models": "numpy yaml",
     "search_spaces": "cost_models numpy pydantic pydantic_core yaml",
-    "codesign": "cost_models search_spaces moocore numpy optuna pandas plotly safetensors scipy tokenizers torch "
+    "codesign": "cost_models search_spaces moocore numpy optuna pandas safetensors scipy sqlalchemy tokenizers torch "
     "yaml",
-    "dashboard": "cost_models search_spaces codesign dash dash_ag_grid flask numpy pandas plotly werkzeug",
+    "dashboard": "cost_models search_spaces codesign dash dash_ag_grid flask moocore numpy pandas plotly scipy werkzeug",
 }
 FRONT_DOOR = ("codesign/cli.py", "codesign/verbs/", "codesign/demo.py")  # stands above all rooms
 

@@ -32,7 +32,7 @@ def flash() -> Design:
     """The released model with tables: 8 accelerators, its tables in host memory."""
     return Design(
         cost_models.read_model("deepseek-v4.1-flash"),
-        System("b200", 8, host=Host(dram_bytes=2**40)),
+        System("b200-sxm", 8, host=Host(dram_bytes=2**40)),
         Serving(tensor_parallel=4, data_parallel=2, expert_parallel=8, tables=TablePlacement("dram")),
     )
 
