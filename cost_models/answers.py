@@ -178,7 +178,9 @@ def _quantised(design: Design) -> Answer:
     for dtype in _ROW_TYPES:
         if DTYPE_BYTES[dtype] < DTYPE_BYTES[model.dtype("tables")]:
             other = tables.table_bytes(replace(model, tables_dtype=dtype))
-            said.append(f"{dtype} rows save {_size(now - other)} per copy ({100 * (1 - other / now):.0f} %)")
+            said.append(
+                f"with {dtype} rows a copy is {_size(now - other)} smaller ({100 * (1 - other / now):.0f} %)"
+            )
     return Answer(
         "What do quantised rows save?",
         _sentence([*said, "check the loss first"])

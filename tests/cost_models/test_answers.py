@@ -1,0 +1,95 @@
+"""The answers in words: every question is answered, with the figures of the evaluation."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+import cost_models
+from cost_models import Design, Host, Serving, System, TablePlacement, answers
+from cost_models.design import GIB
+
+V41 = cost_models.read_model("deepseek-v4.1-flash")
+QUESTIONS = (
+    "Does it fit, and how many KV tokens are left?",
+    "Accelerator memory, host, CXL or disk for this layout?",
+    "Is the lookup hidden behind the layers before it?",
+    "What does host memory cost, copies included?",
+    "RAM or SSD, for decoding and for a cold prompt?",
+    "Do table columns balance over tensor-parallel ranks?",
+    "What do quantised rows save?",
+    "From how many nodes does a CXL pool pay?",
+    "What changes on a unified-memory machine?",
+    "What binds, and what should the next dollar buy?",
+    "How long until the first answer?",
+)
+
+
+def design(tier: str = "dram", accelerator: str = "mi355x", **serving: Any) -> Design:
+    host = Host(dram_bytes=512 * GIB, ssd_bytes=1000 * GIB, ssd_drives=2)
+    tables = TablePlacement(tier=tier)
+    return Design(
+        V41,
+        System(accelerator=accelerator, accelerators=8, host=host),
+        Serving(**({"tensor_parallel": 8, "concurrency": 64, "tables": tables} | serving)),
+    )
+
+
+def said(of: Design) -> dict[str, str]:
+    return {one.question: one.sentence for one in answers.answers(cost_models.evaluate(of))}
+
+
+def test_every_question_has_one_sentence_in_order() -> None:
+    found = said(design())
+    assert tuple(found) == QUESTIONS
+    for sentence in found.values():
+        assert sentence[0].isupper() and sentence.endswith(".")
+        assert not any(word in sentence for word in ("nan", "inf ", "None", "array", "  "))
+
+
+def test_a_model_without_tables_is_asked_about_the_rest() -> None:
+    found = said(replace(design(), model=cost_models.read_model("llama-3.1-8b")))
+    assert tuple(found) == (QUESTIONS[0], QUESTIONS[9], QUESTIONS[10])
+
+
+def test_the_figures_are_those_of_the_evaluation() -> None:
+    evaluation = cost_models.evaluate(design())
+    found = said(design())
+    assert f"{evaluation['memory.kv_tokens']:,.0f} KV tokens" in found[QUESTIONS[0]]
+    assert "188.8 GiB" in found[QUESTIONS[3]] and "377.7 GiB" in found[QUESTIONS[3]]
+    assert "frees 23.6 GiB per accelerator" in found[QUESTIONS[8]]
+    assert "nvfp4 rows a copy is 80.1 GiB smaller" in found[QUESTIONS[6]]
+
+
+def test_what_breaks_is_named_with_its_amount() -> None:
+    found = said(design("hbm", "h100-sxm", tensor_parallel=4))
+    assert found[QUESTIONS[0]].startswith("No: it breaks hbm by ")
+
+
+def test_synchronous_reads_are_said_to_be_waited_for() -> None:
+    slow = design(tables=TablePlacement("ssd", prefetch=False))
+    found = said(slow)
+    assert "waited for" in found[QUESTIONS[2]] and "not prefetched" in found[QUESTIONS[2]]
+    assert found[QUESTIONS[2]] != said(design())[QUESTIONS[2]]
+
+
+def test_a_tier_without_room_is_not_recommended() -> None:
+    found = said(design())[QUESTIONS[1]]
+    assert "No room in CXL memory" in found and "CXL memory 0" not in found
+
+
+def test_one_memory_is_recognised() -> None:
+    mac = replace(design(accelerator="apple-m3-ultra", tensor_parallel=1), system=System("apple-m3-ultra", 1))
+    assert "one memory here" in said(mac)[QUESTIONS[8]]
+
+
+def test_one_rank_has_nothing_to_balance() -> None:
+    assert "nothing to balance" in said(design(tensor_parallel=1, data_parallel=8))[QUESTIONS[5]]
+
+
+def test_one_design_of_many_and_every_phase_have_text() -> None:
+    many = cost_models.evaluate(design(concurrency=np.array([8, 64])))
+    assert answers.text(many, 1) == answers.text(cost_models.evaluate(design()))
+    for phase in ("prefill", "decode"):
+        text = answers.text(cost_models.evaluate(design(phase=phase)))
+        assert text.count("\n") == 2 * len(QUESTIONS) - 1
