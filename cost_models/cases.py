@@ -133,32 +133,34 @@ def _tolerance(document: yamlfile.Document, where: yamlfile.Path_, data: Any) ->
 
 
 def _points(document: yamlfile.Document) -> Iterator[Case]:
-    """Cases of a CSV of timed steps: model, backend, degrees, phase, batch, tokens, latency_ms."""
+    """Cases of the whole-model rows of a CSV of timed steps; its path is relative to the package."""
     data = document.data
     tolerance = _tolerance(document, (), data["tolerance"])
-    with (FOLDER / data["points"]).open(newline="") as file:
-        for row in csv.DictReader(file):
-            tensor, batch, tokens = (int(row[key]) for key in ("tensor_parallel", "batch", "tokens"))
-            design = Design(
-                model=read_model(row["model"]),
-                system=System(accelerator=data["accelerator"], accelerators=tensor),
-                serving=Serving(
-                    tensor_parallel=tensor,
-                    expert_parallel=int(row["expert_parallel"]),
-                    phase=row["phase"],
-                    input_tokens=tokens,
-                    concurrency=batch,
-                    prefill_chunk=batch * tokens,  # timed as one pass
-                ),
-            )
-            group = f"{row['model']} {row['phase']}, TP {tensor}, {row['backend'].split()[0]}"
-            yield Case(
-                name=f"{group}: {batch} x {tokens}",
-                source=f"{data['source']}, {row['backend']}",
-                quantity="latency.prefill_s" if row["phase"] == "prefill" else "latency.decode_step_s",
-                published=float(row["latency_ms"]),
-                unit="ms",
-                tolerance=tolerance,
-                design=design,
-                group=group,
-            )
+    with (FOLDER.parent / data["points"]).open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["kind"] == "model"]
+    for row in rows:
+        tensor, expert, batch, tokens = (int(float(row[key])) for key in ("tp", "ep", "batch", "isl"))
+        phase = row["phase"]
+        design = Design(
+            model=read_model(row["name"].lower()),
+            system=System(accelerator=data["accelerator"], accelerators=tensor),
+            serving=Serving(
+                tensor_parallel=tensor,
+                expert_parallel=expert,
+                phase=phase,
+                input_tokens=tokens,
+                concurrency=batch,
+                prefill_chunk=batch * tokens,  # timed as one pass
+            ),
+        )
+        group = f"{row['name']} {phase}, TP {tensor}, {row['backend']}"
+        yield Case(
+            name=f"{group}: {batch} x {tokens}",
+            source=f"{data['source']}, {row['backend']} {row['version']}",
+            quantity="latency.prefill_s" if phase == "prefill" else "latency.decode_step_s",
+            published=float(row["latency_ms"]),
+            unit="ms",
+            tolerance=tolerance,
+            design=design,
+            group=group,
+        )

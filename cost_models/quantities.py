@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cost_models import cost, memory, tables
+from cost_models import cost, memory, tables, traffic
 from cost_models.architecture import parameters
 from cost_models.catalogue import Catalogue
 from cost_models.design import Design, System
@@ -51,6 +51,18 @@ def _page_amplification(design: Design | None, catalogue: Catalogue, arguments: 
     reads = evaluate(one, catalogue).result().lookup.decode
     tier = arguments["tier"]
     return float(reads.tier_bytes[tier] / (reads.tier_reads[tier] * tables.row_bytes(one.model)))
+
+
+def _unique_ratio(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
+    """Rows that a chunk of a prompt reads of one order over those of another, duplicates removed."""
+    one = _needed(design)
+    profile = traffic.Profile.load(one.serving.tables.traffic)
+    rows = tables.rows(one.model)[0].mean(axis=-1)
+    reads = [
+        float(profile.unique_fraction(order, rows[order - 2], arguments["tokens"]))
+        for order in arguments["orders"]
+    ]
+    return reads[0] / reads[1]
 
 
 def _pool_saving(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
@@ -102,6 +114,7 @@ _ALL: dict[str, Quantity] = {
     "row_bytes": _row_bytes,
     "table_bytes": _table_bytes,
     "page_amplification": _page_amplification,
+    "unique_ratio": _unique_ratio,
     "pool_saving_usd": _pool_saving,
     "pool_pays": _pool_pays,
     "kv_saving": _kv_saving,

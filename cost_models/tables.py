@@ -98,7 +98,10 @@ def row_bytes(model: Model) -> float:
     """Bytes of one stored row: the values and their scales; 0 without an Engram."""
     if model.engram is None:
         return 0.0
-    return model.engram.head_dim * DTYPE_BYTES[model.dtype("tables")] + model.engram.scale_bytes_per_row
+    dtype = model.dtype("tables")
+    # the block scales of these two are part of DTYPE_BYTES
+    scales = 0.0 if dtype in ("mxfp4", "nvfp4") else model.engram.scale_bytes_per_row
+    return model.engram.head_dim * DTYPE_BYTES[dtype] + scales
 
 
 @lru_cache(maxsize=256)
