@@ -57,9 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = build_parser()
     options = parser.parse_args(arguments)
     if options.version:
-        from importlib.metadata import version
-
-        print(f"codesign {version('codesign')}")
+        print(f"codesign {_version()}")
         return 0
     if options.verb is None:
         parser.print_help(sys.stderr)
@@ -83,6 +81,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if line is None:
             raise
         return _fail(line)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("codesign")
+    except PackageNotFoundError:  # a checkout that is not installed
+        return "(not installed)"
 
 
 def _fail(line: str) -> int:

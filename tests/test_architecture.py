@@ -16,7 +16,8 @@ MAY_IMPORT = {
     "search_spaces": "cost_models numpy pydantic pydantic_core yaml",
     "codesign": "cost_models search_spaces moocore numpy optuna pandas safetensors scipy sqlalchemy tokenizers torch "
     "yaml",
-    "dashboard": "cost_models search_spaces codesign dash dash_ag_grid flask moocore numpy pandas plotly scipy werkzeug",
+    "dashboard": "cost_models search_spaces codesign dash dash_ag_grid flask moocore numpy pandas plotly scipy "
+    "werkzeug",
 }
 FRONT_DOOR = ("codesign/cli.py", "codesign/verbs/", "codesign/demo.py")  # stands above all rooms
 
