@@ -87,11 +87,12 @@ def all_reduce(
     (reduce-scatter and all-gather: the message passes each port once in each direction, after a second start).
     Between groups each rank then reduces its own part over its network port, 2 (m-1)/m of it.
     """
-    inside = np.minimum(ranks, group)
     groups = np.ceil(ranks / group)
+    inside = ranks / groups
     one_shot = message * ((inside - 1.0) / (constants["one_shot"] * link))
     two_shots = message * (1.0 / (constants["two_shots"] * link)) + constants["second_s"]
     between = message * (2.0 * (groups - 1.0) / groups / inside / (constants["two_shots"] * network))
+    between = between + np.where(groups > 1, constants["second_s"], 0.0)
     moved = np.where(inside > 1, np.minimum(one_shot, two_shots), 0.0) + between
     overhead = constants["overhead_s"] + constants["per_rank_s"] * (ranks - 1.0)
     several = ranks > 1

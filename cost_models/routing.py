@@ -18,6 +18,8 @@ TILE_ROWS = 64
 _BUSIEST_EXPERT_SHARE = 0.8
 _STEPS_PER_DOUBLING = 2
 _LARGEST_LOG2_TOKENS = 24
+_GRID = 2.0 ** (np.arange(_LARGEST_LOG2_TOKENS * _STEPS_PER_DOUBLING + 2) / _STEPS_PER_DOUBLING)
+_PER_STEP = 1.0 / np.diff(_GRID)
 _PLACEMENTS = 16  # random placements of experts on ranks that the busiest rank is averaged over
 
 Floats = NDArray[np.float64]
@@ -42,33 +44,30 @@ def busiest_rank(experts: int, active: int, ranks: Floats, tokens: Floats, alpha
 
     alpha 0 is even routing. ranks, tokens: (designs,).
     """
-    position = np.clip(np.log2(np.maximum(tokens, 1.0)), 0, _LARGEST_LOG2_TOKENS - 1e-9) * _STEPS_PER_DOUBLING
-    lower = position.astype(np.int64)
-    weight = position - lower
-    # tables hold quantities per token, which change slowly, so that a line between grid points is close
+    tokens = np.minimum(np.maximum(tokens, 1.0), _GRID[-2])
+    lower = (np.log2(tokens) * _STEPS_PER_DOUBLING + 1e-9).astype(np.int64)
+    share = (tokens - _GRID[lower]) * _PER_STEP[lower]
     degree = ranks[0]
     if (ranks == degree).all():
         table = _table(experts, active, int(degree), alpha)
-        return Load(*((table[:, lower] * (1 - weight) + table[:, lower + 1] * weight) * tokens))
+        low = table[:, lower]
+        return Load(*(low + (table[:, lower + 1] - low) * share))
     result = np.empty((3, *tokens.shape))
     for degree in np.unique(ranks):
         table = _table(experts, active, int(degree), alpha)
         here = ranks == degree
-        index, share = lower[here], weight[here]
-        result[:, here] = (table[:, index] * (1 - share) + table[:, index + 1] * share) * tokens[here]
+        low = table[:, lower[here]]
+        result[:, here] = low + (table[:, lower[here] + 1] - low) * share[here]
     return Load(*result)
 
 
 @lru_cache(maxsize=512)
 def _table(experts: int, active: int, ranks: int, alpha: float) -> Floats:
-    """(3, grid) experts, rows and tiled rows of the busiest rank per token, on a grid of log2 tokens."""
+    """(3, grid) experts, rows and tiled rows of the busiest rank on a grid of tokens."""
     random = np.random.default_rng(0)
     orders = np.array([random.permutation(experts) for _ in range(_PLACEMENTS if ranks > 1 else 1)])
-    grid = 2.0 ** (np.arange(_LARGEST_LOG2_TOKENS * _STEPS_PER_DOUBLING + 2) / _STEPS_PER_DOUBLING)
-    return np.stack(
-        [_busiest(expected_loads(experts, active, tokens, alpha), tokens, orders, ranks) for tokens in grid],
-        1,
-    )
+    columns = [_busiest(expected_loads(experts, active, float(t), alpha), orders, ranks) for t in _GRID]
+    return np.stack(columns, axis=1)
 
 
 def expected_loads(experts: int, active: int, tokens: float, alpha: float) -> Floats:
@@ -86,16 +85,15 @@ def expected_loads(experts: int, active: int, tokens: float, alpha: float) -> Fl
 def _at_most(loads: Floats, total: float, limit: float) -> Floats:
     """Scale loads to a total while no expert gets more than every token once."""
     result = loads * total / loads.sum()
-    for _ in range(50):
-        over = result > limit
-        if not over.any():
-            break
-        rest = total - limit * over.sum()
-        result = np.where(over, limit, loads * rest / loads[~over].sum())
-    return np.minimum(result, limit)
+    full = np.zeros(loads.shape, dtype=bool)
+    while (over := (result > limit * (1 + 1e-12)) & ~full).any():
+        full |= over
+        rest = total - limit * full.sum()
+        result = np.where(full, limit, loads * (rest / loads[~full].sum()) if not full.all() else limit)
+    return result
 
 
-def _busiest(loads: Floats, tokens: float, orders: NDArray[np.int64], ranks: int) -> Floats:
+def _busiest(loads: Floats, orders: NDArray[np.int64], ranks: int) -> Floats:
     # A whole number of tokens falls on each expert: the load rounded up or down, so that it is kept on average.
     awake = np.minimum(loads, 1.0)
     whole = np.floor(loads + 1e-9)
@@ -106,7 +104,7 @@ def _busiest(loads: Floats, tokens: float, orders: NDArray[np.int64], ranks: int
     busiest = per_rank[1].argmax(axis=1)
     result = np.array([values[placement, busiest].mean() for values in per_rank])
     # the busiest rank has at least one expert with one token
-    return np.maximum(result, (1.0, 1.0, TILE_ROWS)) / tokens
+    return np.maximum(result, (1.0, 1.0, TILE_ROWS))
 
 
 def _by_rank(values: Floats, orders: NDArray[np.int64], ranks: int) -> Floats:
