@@ -19,6 +19,7 @@ class Fidelity:
 
     hidden, layers, head_dim, active_experts: the size that `scale.scale` brings a model to; of the experts
         that a token of the full model uses, at most `active_experts` routed ones are kept.
+    table_values: most values that all tables of a proxy may have.
     vocab: tokens of the BPE vocabulary.
     sequence, batch, steps: tokens of a sequence, sequences of a step, steps. The learning rate rises over
         `warmup` of the steps and then falls linearly to zero, so every run is annealed.
@@ -36,6 +37,7 @@ class Fidelity:
     layers: int
     head_dim: int
     active_experts: int
+    table_values: int
     vocab: int
     sequence: int
     batch: int

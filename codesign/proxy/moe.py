@@ -101,7 +101,7 @@ class Experts(nn.Module):
         if self.training:
             self.load.copy_(load)
         ends = load.cumsum(0).tolist()
-        gate, up = self.kernel(x[token], self.gate_up, ends).chunk(2, dim=-1)
+        gate, up = self.kernel(x.index_select(0, token), self.gate_up, ends).chunk(2, dim=-1)
         out = self.kernel(functional.silu(gate) * up, self.down, ends)
         out = out * weights.reshape(-1)[order].unsqueeze(1)
         total = torch.zeros_like(x) if self.shared is None else self.shared(x)

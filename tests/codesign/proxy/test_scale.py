@@ -1,9 +1,12 @@
 """The rule from a full-size model to its proxy."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
+import search_spaces
 from codesign.proxy import fidelity
 from codesign.proxy.scale import layer_positions, scale
 from cost_models.design import Attention, Engram, MixtureOfExperts, Model
@@ -45,57 +48,71 @@ def test_experts_keep_their_ratios(full_model: Callable[..., Model]) -> None:
     full = full_model(0.0)
     proxy = scale(full, fidelity.load("short"))
     assert full.moe is not None
-    assert proxy.active_experts == 3
-    assert proxy.experts == (36, 36, 36, 36)  # 72 : 6 = 36 : 3
     relative = full.moe.active_experts * full.moe.expert_width / full.hidden
+    assert proxy.active_experts == 3
+    assert sum(proxy.experts) / 4 == pytest.approx(36, rel=0.05)  # 72 : 6 = 36 : 3
     assert proxy.active_experts * proxy.expert_width / proxy.hidden == pytest.approx(relative, rel=0.05)
-    assert proxy.shared_width[0] / proxy.hidden == pytest.approx(
-        2 * full.moe.expert_width / full.hidden, rel=0.05
-    )
+    active = proxy.active_experts * proxy.expert_width + proxy.shared_width[0]
+    assert active / proxy.hidden == pytest.approx(8 * full.moe.expert_width / full.hidden, rel=0.05)
+    ratio = proxy.inactive_parameters() / (4 * 3 * proxy.hidden * active)
+    assert ratio == pytest.approx(66 / 8 * 29 / 30, rel=0.03)
 
 
 def test_tables_of_a_fixed_backbone_grow_in_proportion(full_model: Callable[..., Model]) -> None:
-    from dataclasses import replace
-
     small = full_model(0.25)
     assert small.engram is not None
     large = replace(small, engram=replace(small.engram, vocab_size=3 * small.engram.vocab_size))
     a, b = (scale(model, fidelity.load("demo")) for model in (small, large))
     assert a.experts == b.experts and a.shared_width == b.shared_width
     assert b.table_parameters() / a.table_parameters() == pytest.approx(3, rel=0.02)
+    huge = replace(small, engram=replace(small.engram, vocab_size=10**9))
+    assert scale(huge, fidelity.load("demo")).table_parameters() == pytest.approx(4_000_000, rel=0.01)
 
 
-def test_a_dense_model_keeps_tables_to_feed_forward() -> None:
-    attention = Attention("gqa", 32, 8, 128)
-    tables = Engram((2, 9), 3, 8, 160, 1_000_000)
-    bare = Model("d", 36, 4096, 150_000, attention, 12288)
-    with_tables = Model("d", 36, 4096, 150_000, attention, 12288, engram=tables)
+def test_a_dense_model_pays_with_its_feed_forward_part() -> None:
+    bare = Model("d", 36, 4096, 150_000, Attention("gqa", 32, 8, 128), 12288)
+    tables = replace(bare, engram=Engram((2, 9), 3, 8, 160, 1_000_000))
+    paid = 2 * 2 * 2560 / (3 * 36)  # W_K and W_V of two layers, as width of every layer
+    tables = replace(tables, dense_width=round(12288 - paid))
     recipe = fidelity.load("short")
-    a, b = scale(bare, recipe), scale(with_tables, recipe)
+    a, b = scale(bare, recipe), scale(tables, recipe)
     assert a.flops_per_token(64) == pytest.approx(b.flops_per_token(64), rel=0.01)
     assert a.kv_heads == 1 and a.heads == 4  # 32 : 8
-    full = 2 * 16 * 160 * 1_000_000 / (36 * 3 * 4096 * 12288)
-    assert b.table_parameters() / (4 * 3 * 96 * 288) == pytest.approx(full, rel=0.05)
+    sparse = 4 * 96**2 / (36 * 4096**2)
+    assert b.table_parameters() == pytest.approx(2 * 16 * 160 * 1_000_000 * sparse, rel=0.05)
+    assert b.parameters() - a.parameters() == pytest.approx(b.table_parameters(), rel=0.05)
 
 
 def test_without_shared_experts_the_routed_ones_pay() -> None:
     attention = Attention("gqa", 32, 32, 128)
     recipe = fidelity.load("short")
     bare = Model("m", 24, 2048, 50_000, attention, 8192, MixtureOfExperts(64, 8, 0, 1024))
-    tables = Model(
-        "m",
-        24,
-        2048,
-        50_000,
-        attention,
-        8192,
-        MixtureOfExperts(48, 8, 0, 1024),
-        Engram((2,), 3, 8, 64, 2_360_000),
-    )
+    rows = round(16 * 24 * 3 * 2048 * 1024 / (16 * 64))
+    engram = Engram((2,), 3, 8, 64, rows)
+    tables = replace(bare, moe=MixtureOfExperts(48, 8, 0, 1024), engram=engram)
     a, b = scale(bare, recipe), scale(tables, recipe)
-    assert b.flops_per_token(64) == pytest.approx(a.flops_per_token(64), rel=0.01)
+    assert b.flops_per_token(64) == pytest.approx(a.flops_per_token(64), rel=0.02)
     assert b.parameters() == pytest.approx(a.parameters(), rel=0.01)
-    assert b.expert_width < a.expert_width
+    assert b.expert_width < a.expert_width and sum(b.shared_width) == 0
+
+
+@pytest.mark.parametrize("name", ["demo", "engram-27b"])
+def test_every_model_of_a_shipped_space_has_a_fair_proxy(name: str) -> None:
+    space = search_spaces.load(name)
+    assert space.quality is not None
+    random, recipe, proxies = np.random.default_rng(0), fidelity.load(space.quality.fidelity), []
+    for _ in range(40):
+        params = {}
+        for parameter in space.model_parameters:
+            if parameter.choices:
+                params[parameter.name] = parameter.choices[random.integers(len(parameter.choices))]
+            elif parameter.kind == "int":
+                params[parameter.name] = int(random.integers(int(parameter.low), int(parameter.high) + 1))
+            else:
+                params[parameter.name] = float(random.uniform(parameter.low, parameter.high))
+        proxies.append(scale(space.model(params), recipe))
+    for values in ([p.parameters() for p in proxies], [p.flops_per_token(0) for p in proxies]):
+        assert max(values) / min(values) < 1.02  # the full models themselves agree within 1 %
 
 
 @pytest.mark.parametrize(
@@ -118,10 +135,8 @@ def test_more_table_layers_than_layers_is_an_error() -> None:
         layer_positions((1, 2, 3, 4, 5), 30, 4)
 
 
-def test_tables_too_small_to_scale_are_an_error(full_model: Callable[..., Model]) -> None:
-    from dataclasses import replace
-
-    model = full_model(0.25)
-    assert model.engram is not None
-    with pytest.raises(InputError, match="rows in a proxy of width 64"):
-        scale(replace(model, engram=replace(model.engram, vocab_size=1000)), fidelity.load("demo"))
+def test_tables_too_small_to_scale_are_an_error() -> None:
+    tables = Engram((2, 9), 3, 8, 160, 1000)
+    model = Model("d", 36, 4096, 150_000, Attention("gqa", 32, 8, 128), 12288, engram=tables)
+    with pytest.raises(InputError, match=r"d: its tables leave \d+ rows in a proxy of width 64"):
+        scale(model, fidelity.load("demo"))
