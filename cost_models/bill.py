@@ -44,12 +44,12 @@ def bill_of_materials(design: Design, catalogue: Catalogue) -> list[dict[str, An
         ),
     ]
     for slot in HOST_TIERS:
-        rows += _tier_rows(catalogue, parts.tiers[slot], system.nodes)
+        rows += _tier_rows(catalogue, parts.tiers[slot], system.nodes, slot)
     return [row for row in rows if row["quantity"]]
 
 
-def _tier_rows(catalogue: Catalogue, tier: Tier, nodes: Any) -> list[dict[str, Any]]:
-    name, entry = str(tier.name), catalogue.entry("memory", str(tier.name))
+def _tier_rows(catalogue: Catalogue, tier: Tier, nodes: Any, slot: str) -> list[dict[str, Any]]:
+    name, entry = str(tier.name), catalogue.entry("memory", str(tier.name), slot)
     owners = nodes / tier.nodes_sharing
     own = entry.get("price")
     basis = entry.get("price_basis")

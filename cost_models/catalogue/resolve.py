@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from cost_models.catalogue import filling, hypothetical, listing, overrides, tiers
+from cost_models.catalogue import filling, hypothetical, listing, overrides, tiers, userfile
 from cost_models.catalogue.figures import Figure, Tree, read
 from cost_models.catalogue.filling import si
 from cost_models.catalogue.names import distinct
@@ -19,7 +19,6 @@ from cost_models.errors import InputError
 from cost_models.parts import Accelerator, Node, Parts, Tier
 
 _FOLDER = Path(__file__).parent
-_SECTIONS = ("accelerator", "memory")
 
 
 def load_catalogue(scenario: str | None = None, overrides: Mapping[str, Any] | None = None) -> "Catalogue":
@@ -52,7 +51,6 @@ class Catalogue:
         self._engine = Engine(**{f.name: self.value("serving", f.name) for f in fields(Engine)})
         self._rows: dict[str, filling.Row] = {}
         self._tiers: dict[tuple[str, str], dict[str, float]] = {}
-        self._files: dict[str, Tree] = {}
 
     @staticmethod
     def _scenario_name(root: Tree, scenario: str | None) -> str:
@@ -100,16 +98,17 @@ class Catalogue:
         """The tables that `codesign hardware` prints."""
         return listing.text(self)
 
-    def entry(self, section: str, name: str) -> Tree:
+    def entry(self, section: str, name: str, place: str | None = None) -> Tree:
         """One entry of `accelerator` or `memory`; a name ending in .yaml is read as a user's hardware file.
 
+        place: which memory of a file that has several (dram, cxl, ssd, remote).
         Raises InputError for a name that is not there (with the closest ones).
         """
         found = tiers.entry_of(self.root, section, name)
         if found is not None:
             return found
-        if name.endswith((".yaml", ".yml")):
-            return self._file(section, name)
+        if userfile.is_path(name):
+            return userfile.read_entry(name, section, place, _branch(self.root, section))
         known = list(_branch(self.root, section))
         close = difflib.get_close_matches(name, known, n=4, cutoff=0.4)
         hint = f"did you mean {', '.join(close)}?" if close else f"known: {', '.join(known)}"
@@ -143,26 +142,6 @@ class Catalogue:
             row = filling.accelerator_row(name, entry, self.root, self.value("scenario", "now", "dram"))
             self._rows[name] = row
         return row
-
-    def _file(self, section: str, name: str) -> Tree:
-        if name not in self._files:
-            self._files[name] = read(name)
-        content = self._files[name]
-        inner = content.get(section)
-        entry = inner if isinstance(inner, dict) else content
-        base = entry.get("based_on")
-        if isinstance(base, str):
-            entry = {**self.entry(section, base), **entry}
-        known = {
-            key for other in _branch(self.root, section).values() if isinstance(other, dict) for key in other
-        }
-        for key in entry:
-            if key not in known | {"based_on", "embodied", "price", *_SECTIONS}:
-                close = difflib.get_close_matches(key, sorted(known), n=3)
-                raise InputError(
-                    f"{name}: {key} is not a figure of {section}; did you mean {', '.join(close) or '?'}"
-                )
-        return entry
 
     def parts(self, system: System) -> Parts:
         """The parts of one system, or of (designs,) systems where its fields are arrays.
@@ -231,7 +210,7 @@ class Catalogue:
         """The SI numbers of one tier entry (tiers.COLUMNS); InputError where it does not fit the place."""
         row = self._tiers.get((slot, name))
         if row is None:
-            row = tiers.tier_row(name, self.entry("memory", name), self.root, slot)
+            row = tiers.tier_row(name, self.entry("memory", name, slot), self.root, slot)
             self._tiers[slot, name] = row
         return row
 

@@ -8,6 +8,7 @@ import pytest
 
 from cost_models.catalogue import Figure, load_catalogue
 from cost_models.catalogue.figures import CONFIDENCES
+from cost_models.catalogue.units import UNITS
 from cost_models.design import Host, System
 
 CATALOGUE = load_catalogue()
@@ -29,6 +30,15 @@ def test_a_figure_without_a_source_does_not_call_itself_verified():
             assert figure.confidence in ("estimate",), name
         if figure.source == "recalled, not looked up":
             assert figure.confidence == "memory", name
+
+
+@pytest.mark.parametrize("section", ["accelerator", "memory", "scenario"])
+def test_a_figure_measures_the_same_in_every_entry(section):
+    dimensions = {}
+    for name, figure in FIGURES.items():
+        if name.startswith(f"{section}.") and figure.unit != "text":
+            dimensions.setdefault(name.split(".")[-1], set()).add(UNITS[figure.unit][1])
+    assert {key: found for key, found in dimensions.items() if len(found) > 1} == {}
 
 
 @pytest.mark.parametrize("name", CATALOGUE.accelerators())

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cost_models import yamlfile
+from cost_models import bill, yamlfile
 from cost_models.catalogue import figures, hypothetical, load_catalogue, names
-from cost_models.design import Host, System
+from cost_models.design import Design, Host, System
 from cost_models.errors import InputError
 
 GIB = 2**30
@@ -198,20 +198,61 @@ def test_a_bad_figure_names_its_place(line, message):
         figures.tree(yamlfile.parse(line, "x.yaml"))
 
 
+MINE = """
+accelerator:
+  based_on: h100-sxm
+  memory_bandwidth: {value: 2.9, unit: TB/s, source: codesign calibrate, confidence: measured}
+memory:
+  dram:
+    based_on: ddr5-rdimm
+    latency: {value: 95, unit: ns, source: codesign calibrate, confidence: measured}
+  ssd:
+    based_on: nvme-tlc-gen4
+    reads_per_s: {value: 90000, unit: IOPS, source: codesign calibrate, confidence: measured}
+"""
+
+
 def test_a_users_hardware_file_stands_in_for_a_name(tmp_path):
     file = tmp_path / "mine.yaml"
-    file.write_text(
-        "accelerator:\n"
-        "  based_on: h100-sxm\n"
-        "  memory_bandwidth: {value: 2.9, unit: TB/s, source: codesign calibrate, confidence: measured}\n"
-        "memory:\n"
-        "  based_on: ddr5-rdimm\n"
-        "  latency: {value: 95, unit: ns, source: codesign calibrate, confidence: measured}\n"
-    )
-    p = parts(accelerator=str(file), host=Host(dram_tier=str(file)))
+    file.write_text(MINE)
+    host = Host(dram_tier=str(file), ssd_tier=str(file), dram_bytes=TB, ssd_bytes=TB)
+    p = parts(accelerator=str(file), host=host)
     assert p.accelerator.memory_bandwidth == 2.9e12
     assert p.accelerator.price_usd == 32500
     assert p.tiers["dram"].latency_s == pytest.approx(95e-9)
+    assert p.tiers["ssd"].reads_per_s == pytest.approx(90000)
+    rows = bill.bill_of_materials(Design(model=None, system=System(str(file), host=host)), load_catalogue())
+    assert sum(row["total_usd"] for row in rows) > 8 * 32500
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "  memory_bandwidth",
+            "  memory_bandwith",
+            r"mine\.yaml:4:20: accelerator\.memory_bandwith is not a figure",
+        ),
+        ("based_on: h100-sxm", "based_on: h100-sxn", r"accelerator\.based_on must be a name of .* h100-sxm"),
+        ("2.9", "-2.9", r"mine\.yaml:4:29: accelerator\.memory_bandwidth\.value must be finite and >= 0"),
+        ("TB/s", "TB", r"mine\.yaml:4:40: accelerator\.memory_bandwidth\.unit must be in TB/s, got TB"),
+    ],
+)
+def test_a_users_hardware_file_that_is_wrong(tmp_path, old, new, message):
+    file = tmp_path / "mine.yaml"
+    file.write_text(MINE.replace(old, new))
+    with pytest.raises(InputError, match=message):
+        parts(accelerator=str(file))
+
+
+def test_a_hardware_file_has_what_it_is_used_for(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(MINE)
+    with pytest.raises(InputError, match=r"mine\.yaml:6:3: memory has no cxl memory"):
+        parts(host=Host(cxl_tier=str(file)))
+    file.write_text(MINE[MINE.index("memory:") :])
+    with pytest.raises(InputError, match=r"has no section accelerator"):
+        parts(accelerator=str(file))
 
 
 def test_names_that_are_not_there():

@@ -1,0 +1,74 @@
+"""Hardware files of a user, as `codesign calibrate` writes them: a path in place of a catalogue name.
+
+accelerator: {based_on: h100-sxm, memory_bandwidth: {value, unit, source, confidence}, ...}
+memory:
+  dram: {based_on: ddr5-rdimm, latency: {...}}      # one entry per place of a node (dram, cxl, ssd, remote)
+Without these sections the whole file is one entry. `based_on` takes over what the file does not give.
+"""
+
+from difflib import get_close_matches
+
+from cost_models import yamlfile
+from cost_models.catalogue import figures
+from cost_models.catalogue.figures import Figure, Tree
+from cost_models.catalogue.units import UNITS
+
+SECTIONS = ("accelerator", "memory")
+PLACES = ("dram", "cxl", "ssd", "remote")
+
+
+def is_path(name: str) -> bool:
+    """Whether a name stands for a file."""
+    return name.endswith((".yaml", ".yml"))
+
+
+def read_entry(path: str, section: str, place: str | None, shipped: Tree) -> Tree:
+    """The entry for one use of a hardware file.
+
+    place: which memory, where the file has several; shipped: the section of the catalogue, for `based_on` and
+    for the figures that may be given. Raises InputError with file, line and column.
+    """
+    document = yamlfile.read(path)
+    content = figures.tree(document)
+    where: tuple[str, ...] = ()
+    inner = content.get(section)
+    if isinstance(inner, dict):
+        content, where = inner, (section,)
+    elif any(isinstance(content.get(other), dict) for other in SECTIONS):
+        raise document.error((), f"has no section {section}")
+    if section == "memory" and any(isinstance(content.get(one), dict) for one in PLACES):
+        chosen = place or next(one for one in PLACES if one in content)
+        one = content.get(chosen)
+        if not isinstance(one, dict):
+            raise document.error(where, f"has no {chosen} memory")
+        content, where = one, (*where, chosen)
+    _check(document, where, content, section, shipped)
+    base = content.get("based_on")
+    if base is None:
+        return content
+    below = shipped.get(str(base))
+    if not isinstance(below, dict):
+        close = ", ".join(get_close_matches(str(base), list(shipped), n=3)) or ", ".join(shipped)
+        raise document.error(
+            (*where, "based_on"), f"must be a name of the catalogue such as {close}; got {base!r}"
+        )
+    return {**below, **content}
+
+
+def _check(
+    document: yamlfile.Document, where: tuple[str, ...], content: Tree, section: str, shipped: Tree
+) -> None:
+    """Refuse figures that no entry of the catalogue has, and units that measure something else."""
+    units: dict[str, set[str]] = {"based_on": set(), "embodied": set(), "price": set()}
+    for other in shipped.values():
+        for key, figure in other.items() if isinstance(other, dict) else ():
+            units.setdefault(key, set()).update({figure.unit} if isinstance(figure, Figure) else ())
+    for key, figure in content.items():
+        if key not in units:
+            close = ", ".join(get_close_matches(key, sorted(units), n=3))
+            hint = f"; did you mean {close}?" if close else ""
+            raise document.error((*where, key), f"is not a figure of {section}{hint}")
+        measured = {UNITS[unit][1] for unit in units[key]}
+        if isinstance(figure, Figure) and measured and UNITS[figure.unit][1] not in measured:
+            rule = f"must be in {' or '.join(sorted(units[key]))}, got {figure.unit}"
+            raise document.error((*where, key, "unit"), rule)
