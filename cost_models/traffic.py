@@ -87,7 +87,8 @@ class Profile:
         for column, weight in self._columns(batch):
             grid = self._footprint[which, column]
             f += weight * np.interp(np.log(window), self._log_time[1:], grid[1:])
-        return np.asarray(np.minimum(1.0, -M * np.expm1(-f / M) / window))
+        # (1 - 1/M)^f, whose limit is exp(-f/M), is exact for the first read
+        return np.asarray(np.minimum(1.0, -M * np.expm1(f * np.log1p(-1.0 / np.maximum(M, 2.0))) / window))
 
     def miss_ratio(
         self, tables: Tables, cache_rows: ArrayLike, sequences: ArrayLike = 1, served: ArrayLike = np.inf

@@ -28,7 +28,7 @@ def blocks(stream: Stream, model: Model) -> dict[str, Any]:
     engram = model.engram
     assert engram is not None
     block_rows = max(1, int(tables.BLOCK_BYTES // tables.row_bytes(model)))
-    part = stream.part(np.arange(max(2, int(np.searchsorted(stream.starts, _TOKENS)))))
+    part = stream.head(_TOKENS)
     past, new = part.held_out(0.25)
     found: dict[str, dict[str, float]] = {}
     for order in tables.orders(engram):

@@ -28,10 +28,7 @@ def s3_fifo_gain(
     None where the miniature would hold fewer than 50 rows.
     """
     orders = [order for order, _, _ in tables]
-    part = stream
-    if stream.tokens > _WINDOW_TOKENS:
-        part = stream.part(np.arange(int(np.searchsorted(stream.starts, _WINDOW_TOKENS))))
-    reads, _ = shared_reads(part, orders, int(tables[0][1]), 1, sequences)
+    reads, _ = shared_reads(stream.head(_WINDOW_TOKENS), orders, int(tables[0][1]), 1, sequences)
     sample = min(1.0, _READS / reads.size)
     capacity = round(cache_rows / tables[0][2] * sample)
     if capacity < _ROWS:

@@ -13,7 +13,12 @@ def main() -> None:
     """Measure and write; the code is that of the interpreter's own library."""
     for name, texts in TEXTS.items():
         source = read(texts)
-        about = {"name": name, "text": source.name, "tokens": source.stream.tokens, "tokenizer": source.tokenizer}
+        about = {
+            "name": name,
+            "text": source.name,
+            "tokens": source.stream.tokens,
+            "tokenizer": source.tokenizer,
+        }
         path = Path(cost_models.traffic.__file__).parent / "profiles" / f"{name}.profile"
         profile(source.stream, about=about).save(path)
         print(path, path.stat().st_size)

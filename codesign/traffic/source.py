@@ -118,7 +118,7 @@ def _sample(
             kept -= len(heapq.heappop(heap)[2])
         if progress and number % 1000 == 999:
             progress(f"read {total / 1e6:.0f} million characters")
-    heap.sort(key=lambda entry: entry[1])
+    heap.sort(key=lambda entry: -entry[0])  # at random, or as they were
     return [document for _, _, document in heap], kept / max(1, total)
 
 

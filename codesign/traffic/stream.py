@@ -44,6 +44,10 @@ class Stream:
         take = np.repeat(self.starts[:-1][which] - starts[:-1], lengths) + np.arange(starts[-1])
         return Stream(self.ids[take], starts, self.documents[which])
 
+    def head(self, tokens: int) -> "Stream":
+        """The first requests, with at least `tokens` tokens if there are so many."""
+        return self.part(np.arange(min(self.requests, int(np.searchsorted(self.starts, tokens)))))
+
     def held_out(self, share: float, seed: int = 0) -> tuple["Stream", "Stream"]:
         """Two streams without a common document; the second has about `share` of the tokens.
 
