@@ -22,14 +22,15 @@ class Distinct:
     """
 
     def __init__(self, columns: dict[str, Number]) -> None:
-        arrays = {name: np.asarray(column, dtype=np.float64) for name, column in columns.items()}
-        shape = np.broadcast_shapes(*(column.shape for column in arrays.values()))
         self._index: NDArray[np.int64] | None = None
         self._first: NDArray[np.int64] | None = None
-        if not shape:
-            self.columns = dict(zip(arrays, np.array([list(arrays.values())] * 2).T.copy(), strict=True))
+        size = next((len(column) for column in columns.values() if isinstance(column, np.ndarray) and column.ndim), 0)
+        if not size:
+            values = np.array(list(columns.values()), dtype=np.float64)
+            self.columns = dict(zip(columns, np.repeat(values, 2).reshape(-1, 2), strict=True))
             return
-        self._find([column for column in arrays.values() if column.shape], shape[0])
+        arrays = {name: np.asarray(column, dtype=np.float64) for name, column in columns.items()}
+        self._find([column for column in arrays.values() if column.shape], size)
         count = len(self._first) if self._first is not None else 0
         self.columns = {
             name: column[self._first] if column.shape else np.full(count, float(column))

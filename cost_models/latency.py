@@ -19,6 +19,8 @@ from cost_models.operators import ACTIVATION_BYTES, COMPUTE_TYPES, Floats, opera
 from cost_models.parts import Parts
 from cost_models.plans import targets
 
+# Start of a transfer between two accelerators: aiconfigurator's constant, systems/h100_sxm.yaml (p2p_latency).
+_TRANSFER_S = 10e-6
 _DESIGNS_AT_ONCE = 2048  # keeps the (operators, designs) arrays in the second-level cache
 
 
@@ -76,8 +78,8 @@ def steps(
     spread = distinct.spread(_by_constants(model, serving.phase, distinct, parts.accelerator.name))
     return Steps(
         model=model, serving=serving, parts=parts, batch=batch, tokens_per_sequence=tokens_per_sequence,
-        decode_flops={kind: spread.pop(f"decode.{kind}") for kind in COMPUTE_TYPES},
-        prefill_flops={kind: spread.pop(f"prefill.{kind}") for kind in COMPUTE_TYPES},
+        decode_flops={kind: spread.pop(f"decode_{kind}") for kind in COMPUTE_TYPES},
+        prefill_flops={kind: spread.pop(f"prefill_{kind}") for kind in COMPUTE_TYPES},
         **spread,
     )  # fmt: skip
 
@@ -213,30 +215,27 @@ def _steps(model: Model, phase: str, one: dict[str, Floats], fitted: str) -> dic
         twice = _steps(model, phase, {name: np.repeat(column, 2) for name, column in one.items()}, fitted)
         return {name: values[..., :1] for name, values in twice.items()}
     machine, layout = _machine(one, fitted), _layout(one)
-    zero = np.zeros_like(one["batch"])
-    result: dict[str, Floats] = {}
+    zero, stages = np.zeros_like(one["batch"]), one["pipeline"]
+    piped = bool((stages > 1).any())
+    result: dict[str, Floats] = {"host_s": zero + constants.of(fitted)["host"]["step_s"]}
     for which, work in (("decode", _decode_work(one, phase)), ("prefill", _prefill_work(one, phase))):
-        wanted = phase in ("", which)
-        done = (
-            passes.run(model, which, work, machine, layout)
-            if wanted
-            else passes.Pass(zero, zero, np.zeros((len(targets(model)), len(zero))))
-        )
-        transfer = _pipeline_s(one, work, model) if wanted else zero
-        # Chunks follow each other through the pipeline: all but the first cost one stage only.
-        passing = (1.0 + (work.chunks - 1.0) / one["pipeline"]) / work.chunks
-        result["decode_step_s" if which == "decode" else "prefill_s"] = (
-            done.time_s * passing + transfer * work.chunks
-        )
+        if phase in ("", which):
+            done = passes.run(model, which, work, machine, layout)
+        else:
+            done = passes.Pass(zero, zero, np.zeros((len(targets(model)), len(zero))))
+        step_s, of_accelerator = done.time_s, {"bytes": done.bytes, **done.flops}
+        if piped:
+            # Chunks follow each other through the pipeline: all but the first cost one stage only.
+            passing = (1.0 + (work.chunks - 1.0) / stages) / work.chunks
+            step_s = step_s * passing + _pipeline_s(one, work, model) * work.chunks
+            of_accelerator = {name: values / stages for name, values in of_accelerator.items()}
+        result["decode_step_s" if which == "decode" else "prefill_s"] = step_s
         result[f"{which}_window_s"] = done.window_s
-        result[f"{which}_bytes"] = done.bytes / one["pipeline"]
-        for kind in COMPUTE_TYPES:
-            result[f"{which}.{kind}"] = done.flops.get(kind, zero) / one["pipeline"]
-        result[f"{which}_tokens"] = (
-            work.tokens * one["data"] * (one["pipeline"] if which == "decode" else 1.0)
-        )
-        result["prefill_chunks"] = work.chunks
-    result["host_s"] = zero + constants.of(fitted)["host"]["step_s"]
+        for name in ("bytes", *COMPUTE_TYPES):
+            result[f"{which}_{name}"] = of_accelerator.get(name, zero)
+        result[f"{which}_tokens"] = work.tokens * one["data"]
+    result["decode_tokens"] = result["decode_tokens"] * stages
+    result["prefill_chunks"] = work.chunks
     return result
 
 
@@ -254,7 +253,7 @@ def _prefill_work(one: dict[str, Floats], phase: str) -> passes.Work:
         np.maximum(one["batch"] / one["data"], 1.0) if phase == "prefill" else np.ones_like(one["batch"])
     )
     tokens = sequences * one["input"]
-    chunks = np.ceil(tokens / one["chunk"])
+    chunks = np.maximum(np.ceil(tokens / one["chunk"]), 1.0)
     return passes.Work(tokens / chunks, sequences, sequences, one["input"], one["input"], chunks)
 
 
@@ -263,7 +262,7 @@ def _pipeline_s(one: dict[str, Floats], work: passes.Work, model: Model) -> Floa
     message = work.tokens * model.hidden * ACTIVATION_BYTES
     near = one["tensor"] * one["data"] * one["pipeline"] <= one["link_group"]
     bandwidth = np.maximum(np.where(near, one["link_bandwidth"], one["network_bandwidth"]), 1.0)
-    return (one["pipeline"] - 1.0) * (message / bandwidth + 10e-6)
+    return (one["pipeline"] - 1.0) * (message / bandwidth + _TRANSFER_S)
 
 
 def _bound(kind: str, term: Any, row: int) -> str:

@@ -137,12 +137,12 @@ def _add_attention(
 ) -> None:
     rows, column = ready.attention, ready.attention.columns
     tensor = layout.tensor
-    window, keys = column["window"], column["kv_heads"]
+    window = column["window"]
+    keys = np.maximum(column["kv_heads"], 1.0)  # a latent is one for all heads: every rank keeps a copy
     seen = work.context[None, :]
     if window.any():
         seen = np.where(window > 0, np.minimum(seen, window), seen)
-    # a latent has no heads to divide: every rank keeps a copy
-    copies = np.where(keys > 0, np.minimum(tensor, keys), 1.0)
+    copies = np.minimum(tensor, keys)
     cache = column["context_bytes"] / copies
     if phase == "prefill":
         # a query at position p sees min(p, window) tokens: L w - w^2 / 2 pairs, which is L^2 / 2 without window
@@ -157,7 +157,7 @@ def _add_attention(
     else:
         flops = column["context_flops"] * (work.sequences * work.queries / tensor) * seen
         moved = work.sequences * seen * cache + column["sharded_bytes"] * (work.tokens / tensor)
-        heads = work.sequences * np.maximum(keys / copies, 1.0)
+        heads = work.sequences * (keys / copies)
         term = rooflines.decode_attention(
             flops / machine.peak_flops["bf16"], moved / machine.memory_bandwidth, heads,
             ready.constants["decode_attention"],
@@ -176,7 +176,7 @@ def _add_experts(
 ) -> None:
     """All layers have the same experts, so there is one row."""
     moe, rows = model.moe, ready.experts
-    assert moe is not None
+    assert moe is not None and len(rows.members) == 1
     tokens = work.tokens * layout.data
     load = routing.busiest_rank(
         moe.routed_experts, moe.active_experts, layout.expert, tokens, routing.exponent(model)
@@ -195,16 +195,15 @@ def _add_experts(
     )  # fmt: skip
     permuted = computed * constants["bytes_per_row_value"] + choices * constants["bytes_per_choice_value"]
     moved, flops = to_read + permuted, load.rows * (2.0 * weights) * part
-    count, again = float(rows.count.sum()), work.chunks
-    result.time_s += count * again * term.time_s
-    result.bytes += count * again * moved
-    _count(result, kind, count * again * flops)
+    runs = rows.count[0] * work.chunks
+    result.time_s += runs * term.time_s
+    result.bytes += runs * moved
+    _count(result, kind, runs * flops)
     if len(result.window_s):
-        result.window_s += rows.before.sum(axis=1)[:, None] * term.time_s
+        result.window_s += rows.before * term.time_s
     if keep:
-        row = np.ones((len(rows.members), 1))
-        term = rooflines.Term(row * term.time_s, row * term.compute_s, row * term.memory_s, term.overhead_s)
-        result.timed.append(Timed("experts", rows, term, row * flops, row * moved))
+        term = rooflines.Term(term.time_s[None], term.compute_s[None], term.memory_s[None], term.overhead_s)
+        result.timed.append(Timed("experts", rows, term, flops[None], moved[None]))
 
 
 def _add_collectives(
