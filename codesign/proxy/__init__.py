@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from codesign.proxy.belief import judge
     from codesign.proxy.fidelity import Fidelity
     from codesign.proxy.generation import generate, load_weights
     from codesign.proxy.measurement import measure
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Fidelity": "fidelity", "Quality": "quality", "Store": "store", "measure": "measurement",
+    "judge": "belief",
     "generate": "generation", "load_weights": "generation",
     "calibrate": "reporting", "compare": "reporting", "find": "reporting", "prune": "reporting",
     "report": "reporting", "report_text": "reporting",
 }  # fmt: skip
 
 __all__ = [
-    "Fidelity", "Quality", "Store", "calibrate", "compare", "find", "generate", "load_weights", "measure",
+    "Fidelity", "Quality", "Store", "calibrate", "compare", "find", "generate", "judge", "load_weights", "measure",
     "prune", "report", "report_text",
 ]  # fmt: skip
 
