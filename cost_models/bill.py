@@ -26,7 +26,9 @@ def bill_of_materials(design: Design, catalogue: Catalogue) -> list[dict[str, An
             system.accelerators,
             "pieces",
             parts.accelerator.price_usd,
-            _accelerator_price(catalogue, accelerator, bool(parts.accelerator.is_cpu)),
+            _accelerator_price(
+                catalogue, accelerator, bool(parts.accelerator.is_cpu) and not system.host.dram_bytes
+            ),
         ),
         _row(
             _name(catalogue, "accelerator", str(system.host.cpu)),

@@ -146,6 +146,7 @@ class Catalogue:
     def parts(self, system: System) -> Parts:
         """The parts of one system, or of (designs,) systems where its fields are arrays.
 
+        A processor as accelerator computes in its host's DRAM, or in the most it can hold where none is given.
         Other memory, peak or links than the part is sold with make a hypothetical part, by the rules of
         hypothetical.py.
         """
@@ -155,6 +156,8 @@ class Catalogue:
         if hypothetical.is_varied(system):
             a = hypothetical.varied(a, system, self.root)
         per_node = system.accelerators / system.nodes
+        if np.any(a["is_cpu"]) and system.hbm_bytes is None:
+            a = _with_host_memory(a, system.host.dram_bytes / per_node)
         accelerator = _accelerator(system.accelerator if index is not None else names[0], a)
         cpus, cpu_index = distinct(system.host.cpu)
         cpu_rows = [self.row(name).values for name in cpus]
@@ -236,6 +239,17 @@ def _branch(root: Tree, key: str) -> Tree:
     branch = root[key]
     assert isinstance(branch, dict)
     return branch
+
+
+def _with_host_memory(a: Mapping[str, Any], held: Number) -> dict[str, Any]:
+    """Processors whose memory is the DRAM of their host, which the dram tier pays and powers."""
+    own = (np.asarray(a["is_cpu"]) > 0) & (np.asarray(held) > 0)
+    return {
+        **a,
+        "memory": np.where(own, held, a["memory"]),
+        "price": np.where(own, a["socket_price"], a["price"]),
+        "memory_static": np.where(own, 0.0, a["memory_static"]),
+    }
 
 
 def _accelerator(name: Name, a: Mapping[str, Any]) -> Accelerator:

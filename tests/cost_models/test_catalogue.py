@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cost_models import bill, yamlfile
+from cost_models import bill, cost, yamlfile
 from cost_models.catalogue import figures, hypothetical, load_catalogue, names
 from cost_models.design import Design, Host, System
 from cost_models.errors import InputError
@@ -95,6 +95,16 @@ def test_a_processor_brings_no_second_host_and_pays_for_its_memory():
     assert small.accelerator.memory_bandwidth == large.accelerator.memory_bandwidth
     assert large.accelerator.price_usd - small.accelerator.price_usd == pytest.approx(256 * 22)
     assert small.accelerator.is_cpu and small.accelerator.unified_memory
+
+
+def test_a_processor_computes_in_the_memory_of_its_host():
+    catalogue = load_catalogue()
+    system = System(accelerator="generic-epyc-9755", accelerators=2, host=Host(dram_bytes=512e9))
+    p = catalogue.parts(system)
+    assert p.accelerator.memory_bytes == 256e9
+    assert sum(cost.capex(p, system).values()) - p.node.chassis_usd == pytest.approx(2 * 12984 + 512 * 22)
+    # the largest amount where none is stated, paid with the part
+    assert parts(accelerator="generic-epyc-9755").accelerator.memory_bytes == 3072 * GIB
 
 
 def test_scenarios_change_memory_prices_only():
