@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cost_models import bill, cost, energy
 from cost_models.catalogue import load_catalogue
@@ -11,6 +13,7 @@ from cost_models.energy import Work
 
 SYSTEM = System(accelerators=16, nodes=2, host=Host(dram_bytes=1e12, cxl_bytes=2e12, cxl_tier="cxl-pooled"))
 WORK = Work({"bf16": 16e9}, 0.6e9)
+CATALOGUE = load_catalogue()
 SERVING = Serving(input_tokens=3000, output_tokens=1000)
 
 
@@ -99,3 +102,31 @@ def test_drive_life():
     assert years * 365.25 * 120e12 == pytest.approx(219e15, rel=0.01)
     assert cost.ssd_life_years(0.0, 2e12, 1.0, c) == np.inf
     assert list(cost.ssd_life_years(np.array([0.0, 4e12]), 2e12, 1.0, c)) == [np.inf, 2.5]
+
+
+@given(
+    st.sampled_from(["dram_bytes", "cxl_bytes", "ssd_bytes", "remote_bytes"]),
+    st.floats(0, 1e14),
+    st.floats(0, 1e14),
+    st.sampled_from(["cxl-direct", "cxl-pooled", "cxl-reused-ddr4"]),
+)
+def test_more_bytes_are_never_cheaper_nor_draw_less(field, a, b, cxl):
+    less, more = (System(nodes=2, host=Host(**{field: size}, cxl_tier=cxl)) for size in sorted((a, b)))
+    few, many = (CATALOGUE.parts(system) for system in (less, more))
+    assert sum(cost.capex(few, less).values()) <= sum(cost.capex(many, more).values())
+    assert energy.peak_power(few, less) <= energy.peak_power(many, more)
+
+
+@given(st.floats(1.0, 1e6), st.floats(1.0, 1e6))
+def test_a_faster_system_of_the_same_price_has_cheaper_tokens(a, b):
+    slow, fast = sorted((a, b))
+    assert of(rate=fast).usd_per_mtok <= of(rate=slow).usd_per_mtok
+
+
+def test_arrays_give_what_scalars_give():
+    counts, sizes, rates = np.array([8, 16]), np.array([1e12, 2e12]), np.array([1e4, 3e4])
+    many = of(System(accelerators=counts, host=Host(dram_bytes=sizes)), rate=rates)
+    for i in range(2):
+        one = of(System(accelerators=counts[i], host=Host(dram_bytes=sizes[i])), rate=rates[i])
+        assert many.usd_per_mtok[i] == one.usd_per_mtok
+        assert many.capex_usd[i] == one.capex_usd
