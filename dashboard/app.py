@@ -41,7 +41,7 @@ def build(source: Source) -> dash.Dash:
         assets_folder=str(Path(__file__).parent / "assets"),
         index_string=_PAGE,
         title="codesign",
-        update_title=None,
+        update_title="",
         suppress_callback_exceptions=True,
         serve_locally=True,
     )
@@ -71,9 +71,15 @@ def run(app: dash.Dash, host: str, port: int) -> None:
         server = make_server(host, port, app.server, threaded=True, request_handler=_quiet())
     except (OSError, SystemExit) as error:
         reason = getattr(error, "strerror", None) or "already in use"
-        raise StudyError(f"dashboard: cannot listen on {host}:{port}: {reason}; choose another with --port") from None
+        raise StudyError(
+            f"dashboard: cannot listen on {host}:{port}: {reason}; choose another with --port"
+        ) from None
     reach = "this machine only" if host in LOCAL else f"everyone who reaches {host}; there is no password"
-    print(f"dashboard: http://{host}:{server.server_port} ({reach}); Ctrl-C ends it", file=sys.stderr, flush=True)
+    print(
+        f"dashboard: http://{host}:{server.server_port} ({reach}); Ctrl-C ends it",
+        file=sys.stderr,
+        flush=True,
+    )
     try:
         server.serve_forever()
     except KeyboardInterrupt:

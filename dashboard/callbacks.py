@@ -3,13 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
-from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, dcc, html, no_update
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, no_update
 from dash.exceptions import PreventUpdate
 
 from cost_models.errors import CodesignError
-from dashboard import compare, controls, details, grid, interactions, layout, takehome, whatif, words
+from dashboard import compare, controls, details, grid, interactions, layout, phase, takehome, words
 from dashboard.desk import Desk
-from dashboard.figures import front, parallel
+from dashboard.figures import flip, front, insight, parallel
 from dashboard.view import View
 
 VIEW = State("view", "data")
@@ -41,12 +41,15 @@ def _opening(app: Dash, desk: Desk) -> None:
             desk.refresh()
             view = View.parse(start["search"])
             view = desk.complete(replace(view, theme=view.theme or start["theme"]))
-            return layout.page(desk.designs(view), view)
+            return layout.page(desk.designs(view), view, desk.source.catalogue(replace(view, change={})))
         except CodesignError as error:
             return layout.problem(str(error))
 
     @app.callback(
-        Output("version", "data"), Output("counts", "children"), Input("clock", "n_intervals"), State("version", "data")
+        Output("version", "data"),
+        Output("counts", "children"),
+        Input("clock", "n_intervals"),
+        State("version", "data"),
     )
     def look_for_new_trials(_: int | None, version: int | None) -> tuple[Any, Any]:
         try:
@@ -72,7 +75,12 @@ def _changing(app: Dash, desk: Desk) -> None:
         [Input(name, "value") for name in plain],
         Input(_LIMITS, "value"),
         Input(_CHANGES, "value"),
-        [Input("click", "data"), Input("brush", "data"), Input("parallel", "restyleData"), Input("table", "cellClicked")],
+        [
+            Input("click", "data"),
+            Input("brush", "data"),
+            Input("parallel", "restyleData"),
+            Input("table", "cellClicked"),
+        ],
         [Input(name, "n_clicks") for name in ("reset", "theme-button", "save")],
         Input({"type": "act", "do": ALL, "on": ALL}, "n_clicks"),
         VIEW,
@@ -97,11 +105,12 @@ def _changing(app: Dash, desk: Desk) -> None:
             else controls.positions(scales[item["id"]["column"]], after, item["id"]["column"])
             for item in ctx.outputs_list[2]
         ]  # fmt: skip
+        catalogue = desk.source.catalogue(replace(after, change={}))
         levers = [
-            no_update if item["id"] == held else controls.lever(item["id"]["quantity"], after)
+            no_update if item["id"] == held else controls.lever(item["id"]["quantity"], after, catalogue)
             for item in ctx.outputs_list[3]
         ]
-        return after.query(), moved, handles, levers, after.scenario
+        return after.query(), moved, handles, levers, after.scenario or "study"
 
 
 def _after(desk: Desk, view: View, name: str | None) -> View:
@@ -121,7 +130,10 @@ def _drawing(app: Dash, desk: Desk) -> None:
     @app.callback(Output("front", "figure"), _part("front"), VERSION, VIEW)
     def draw_front(_: str, version: int | None, query: str) -> Any:
         view = _seen(_, version, query)
-        return front.draw(desk.designs(view), view, desk.source.references(view))
+        designs = desk.designs(view)
+        key = (designs.version, "references", view.part("change", "scenario"))
+        references = desk.keep(key, lambda: desk.source.references(view))
+        return front.draw(designs, view, references)
 
     @app.callback(Output("parallel", "figure"), _part("parallel"), VERSION, VIEW)
     def draw_parallel(_: str, version: int | None, query: str) -> Any:
@@ -145,7 +157,8 @@ def _drawing(app: Dash, desk: Desk) -> None:
     def say_change(_: str, version: int | None, query: str) -> tuple[str, list[str]]:
         view = _seen(_, version, query)
         designs = desk.designs(view)
-        texts = [controls.lever_text(item["id"]["quantity"], view) for item in ctx.outputs_list[1]]
+        catalogue = desk.source.catalogue(replace(view, change={}))
+        texts = [controls.lever_text(item["id"]["quantity"], view, catalogue) for item in ctx.outputs_list[1]]
         return "" if designs.ghost is None else words.changed(designs.ghost, designs), texts
 
     @app.callback(Output("details", "children"), _part("details"), VERSION, VIEW)
@@ -164,6 +177,23 @@ def _drawing(app: Dash, desk: Desk) -> None:
     @app.callback(Output("saved", "children"), _part("saved"), VIEW)
     def show_saved(_: str, query: str) -> list[Any]:
         return controls.saved(View.parse(query))
+
+    @app.callback(Output("flip", "figure"), Output("flip-words", "children"), _part("flip"), VERSION, VIEW)
+    def draw_phases(_: str, version: int | None, query: str) -> tuple[Any, str]:
+        view = _seen(_, version, query)
+        if view.page != "flip":
+            raise PreventUpdate
+        designs = desk.designs(view)
+        key = (designs.version, "flip", view.part("flip_x", "flip_y", "change", "scenario", "limits", "only"))
+        phases = desk.keep(key, lambda: phase.compute(designs, view, desk.source.recoster))
+        return flip.draw(phases, view, phase.history()), phase.reading(phases, designs, view)
+
+    @app.callback(Output("insight-cards", "children"), _part("insight"), VERSION, VIEW)
+    def draw_insight(_: str, version: int | None, query: str) -> list[Any]:
+        view = _seen(_, version, query)
+        if view.page != "insight":
+            raise PreventUpdate
+        return [layout.insight(card) for card in insight.cards(desk.designs(view), view)]
 
     @app.callback(Output("table", "getRowsResponse"), Input("table", "getRowsRequest"), VIEW)
     def fill_table(request: dict[str, Any] | None, query: str) -> dict[str, Any]:
@@ -186,6 +216,25 @@ def _taking_home(app: Dash, desk: Desk) -> None:
         view = desk.complete(View.parse(query))
         designs = desk.designs(view)
         return {"content": grid.csv(designs, view), "filename": takehome.file_name(designs.study, "csv")}
+
+    @app.callback(
+        Output("download", "data", allow_duplicate=True), Output("problem", "children"),
+        Input({"type": "export", "trial": ALL, "what": ALL}, "n_clicks"), VIEW, prevent_initial_call=True,
+    )  # fmt: skip
+    def export_design(clicks: list[int | None], query: str) -> tuple[Any, str]:
+        if not any(clicks) or not isinstance(ctx.triggered_id, dict):
+            raise PreventUpdate
+        view = desk.complete(View.parse(query))
+        designs, trial = desk.designs(view), int(ctx.triggered_id["trial"])
+        if designs.row(trial) is None:
+            raise PreventUpdate
+        try:
+            files = desk.source.export(trial, view)
+        except CodesignError as error:
+            return no_update, f"Not exported: {error}"
+        if ctx.triggered_id["what"] == "report":
+            return takehome.text(files["report.html"], designs.study, trial, "html"), ""
+        return takehome.archive(files, designs.study, trial), ""
 
 
 def _in_the_browser(app: Dash) -> None:

@@ -72,7 +72,8 @@ class Column:
             return plain(value)
         number = float(value) * self.factor  # type: ignore[arg-type]
         whole = self.role == "parameter" and number == round(number)
-        shown = f"{number:,.0f}" if whole else significant(number)
+        # losses differ in the third decimal
+        shown = f"{number:,.0f}" if whole else significant(number, 4 if self.name == "bits_per_byte" else 3)
         return f"{shown} {self.unit}" if self.unit else shown
 
 
@@ -80,11 +81,12 @@ def significant(value: float, digits: int = 3) -> str:
     """A number with so many significant digits, thousands separated, no exponent between 1e-4 and 1e15."""
     if value == 0 or not np.isfinite(value):
         return "0" if value == 0 else "-"
-    magnitude = int(np.floor(np.log10(abs(value))))
+    value = float(f"{value:.{digits - 1}e}")  # rounded first: 9.996 is 10.0, not 10.00
+    magnitude = int(np.floor(np.log10(abs(value)) + 1e-12))
     if magnitude < -4 or magnitude >= 15:
         return f"{value:.{digits - 1}e}"
     decimals = max(0, digits - 1 - magnitude)
-    return f"{round(value, digits - 1 - magnitude):,.{decimals}f}"
+    return f"{value:,.{decimals}f}"
 
 
 def plain(value: object) -> str:
@@ -96,7 +98,9 @@ def plain(value: object) -> str:
     return str(value)
 
 
-def describe(name: str, values: pd.Series, role: str, label: str = "", unit: str = "", direction: str = "") -> Column:
+def describe(
+    name: str, values: pd.Series, role: str, label: str = "", unit: str = "", direction: str = ""
+) -> Column:
     """The column of a name: its label and shown unit from the name where none are given."""
     numeric = bool(pd.api.types.is_numeric_dtype(values)) and not pd.api.types.is_bool_dtype(values)
     if not unit:

@@ -7,6 +7,7 @@ from dash import html
 
 from dashboard import words
 from dashboard.designs import Designs
+from dashboard.parts import named
 from dashboard.view import View
 
 
@@ -14,18 +15,24 @@ def panel(designs: Designs, view: View) -> list[Any]:
     """A table with a column per picked design, and sentences that compare each with the first."""
     picked = [trial for trial in view.picks if designs.row(trial) is not None]
     if not picked:
-        return [html.P("Pick two to four designs: press Compare on a design, or ☐ in the table.", className="note")]
+        return [
+            html.P(
+                "Pick two to four designs: press Compare on a design, or ☐ in the table.", className="note"
+            )
+        ]
     letters = dict(zip(picked, "ABCD", strict=False))
     rows = [designs.row(trial) or 0 for trial in picked]
     sentences = [
-        html.Li(f"{letters[trial]} against A: " + "; ".join(words.differences(designs, picked[0], trial)) + ".")
+        html.Li(
+            f"{letters[trial]} against A: " + "; ".join(words.differences(designs, picked[0], trial)) + "."
+        )
         for trial in picked[1:]
     ]
     head = html.Tr([html.Th("", scope="col")] + [
         html.Th([f"{letters[trial]} ", html.Button(f"#{trial}", id={"type": "act", "do": "open", "on": f"{trial}"},
                                                    title="Open this design", className="link"),
                  html.Button("×", id={"type": "act", "do": "pick", "on": f"{trial}"}, className="link",
-                             title=f"Drop #{trial} from the comparison", **{"aria-label": f"Drop #{trial}"})],
+                             title=f"Drop #{trial} from the comparison", **named(f"Drop #{trial}"))],
                 scope="col")
         for trial in picked
     ])  # fmt: skip

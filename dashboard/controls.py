@@ -4,13 +4,16 @@ from typing import Any
 
 from dash import dcc, html
 
+from cost_models.catalogue import Catalogue
 from dashboard import whatif
 from dashboard.columns import Column, numeric
 from dashboard.designs import Designs
+from dashboard.parts import named
 from dashboard.scale import STEPS, Scale
 from dashboard.view import View
 
 MOST_TABLE_COLUMNS = 16
+FIRST_LIMITS = ("ttft_s", "peak_w", "capex_usd", "hbm_bytes")  # asked for most: SLO, power, budget, memory
 
 
 def _labelled(text: str, control: Any, title: str = "") -> html.Label:
@@ -69,22 +72,14 @@ def positions(scale: Scale, view: View, name: str) -> list[float]:
 
 def limits(designs: Designs, view: View) -> html.Section:
     """Sliders that keep only the designs between two values."""
-    rows = [
-        html.Div(
-            [
-                html.Span(designs.columns[name].label, className="name"),
-                html.Span(id={"type": "limit-text", "column": name}, className="range"),
-                dcc.RangeSlider(
-                    id={"type": "limit", "column": name}, min=0, max=STEPS, step=0.5, marks=None,
-                    value=positions(scale, view, name), allow_direct_input=False, updatemode="mouseup",
-                    className="slider",
-                ),
-            ],
-            className="limit", role="group", **{"aria-label": f"Limit {designs.columns[name].label}"},
-        )
-        for name, scale in limited(designs).items()
-    ]  # fmt: skip
-    nothing = html.P("Limits appear with the first feasible designs.", className="note")
+    scales = limited(designs)
+    first = [name for name in scales if name in designs.objectives or name in FIRST_LIMITS]
+    rest = [_limit(designs, view, name, scales[name]) for name in scales if name not in first]
+    rows: list[Any] = [_limit(designs, view, name, scales[name]) for name in first]
+    if rest:
+        asked = any(name in view.limits for name in scales if name not in first)
+        rows.append(html.Details([html.Summary("more limits"), *rest], open=asked))
+    nothing: Any = html.P("Limits appear with the first feasible designs.", className="note")
     return html.Section(
         [
             html.H2("Limits"),
@@ -104,50 +99,64 @@ def limits(designs: Designs, view: View) -> html.Section:
     )  # fmt: skip
 
 
-def what_if(designs: Designs, view: View) -> html.Section:
+def _limit(designs: Designs, view: View, name: str, scale: Scale) -> html.Div:
+    return html.Div(
+        [
+            html.Span(designs.columns[name].label, className="name"),
+            html.Span(id={"type": "limit-text", "column": name}, className="range"),
+            dcc.RangeSlider(
+                id={"type": "limit", "column": name}, min=0, max=STEPS, step=0.5, marks=None,
+                value=positions(scale, view, name), allow_direct_input=False, updatemode="mouseup", className="slider",
+            ),
+        ],
+        className="limit", role="group", **named(f"Limit {designs.columns[name].label}"),
+    )  # fmt: skip
+
+
+def what_if(view: View, catalogue: Catalogue) -> html.Section:
     """Sliders and presets for prices, load and grid; every design is costed again, no model is trained again."""
     return html.Section(
         [
             html.H2("What if"),
             html.P("Costs every design again; trains none.", className="note"),
-            _labelled("prices of", dcc.Dropdown(id="scenario", options=whatif.scenarios(), value=view.scenario,
-                                                clearable=False, className="choice")),
-            *(_quantity(quantity, view) for quantity in whatif.QUANTITIES.values()),
+            _labelled("prices of", dcc.Dropdown(id="scenario", options=whatif.scenarios(), clearable=False,
+                                                value=view.scenario or "study", className="choice")),
+            *(_quantity(quantity, view, catalogue) for quantity in whatif.QUANTITIES.values()),
         ],
         className="card", id="what-if-card",
     )  # fmt: skip
 
 
-def _quantity(quantity: "whatif.Quantity", view: View) -> html.Div:
+def _quantity(quantity: whatif.Quantity, view: View, catalogue: Catalogue) -> html.Div:
     return html.Div(
         [
             html.Span(quantity.label, className="name"),
             html.Span(id={"type": "change-text", "quantity": quantity.name}, className="range"),
             dcc.Slider(
                 id={"type": "change", "quantity": quantity.name}, min=0, max=STEPS, step=0.5, marks=None,
-                value=lever(quantity.name, view), allow_direct_input=False,
+                value=lever(quantity.name, view, catalogue), allow_direct_input=False,
                 updatemode="mouseup", className="slider",
             ),
         ],
-        className="limit", role="group", **{"aria-label": quantity.label},
+        className="limit", role="group", **named(quantity.label),
     )  # fmt: skip
 
 
-def lever(name: str, view: View) -> float:
+def lever(name: str, view: View, catalogue: Catalogue) -> float:
     """Where the slider of a what-if stands: at its value, else where the study has it."""
     quantity = whatif.QUANTITIES[name]
-    value = view.change.get(name, whatif.usual(quantity, view.scenario))
+    value = view.change.get(name, whatif.usual(quantity, catalogue))
     return quantity.scale.position(value)
 
 
-def lever_text(name: str, view: View) -> str:
+def lever_text(name: str, view: View, catalogue: Catalogue) -> str:
     """What the slider of a what-if says."""
     quantity = whatif.QUANTITIES[name]
     if name in view.change:
         return quantity.text(view.change[name])
-    if not quantity.price:
-        return "as searched"
-    return quantity.text(whatif.usual(quantity, view.scenario))
+    if quantity.path or name == "utilisation":
+        return quantity.text(whatif.usual(quantity, catalogue))
+    return "as searched"
 
 
 def saved(view: View) -> list[Any]:
@@ -157,7 +166,7 @@ def saved(view: View) -> list[Any]:
             [
                 html.Button(f"{name} ({len(trials)})", id={"type": "act", "do": "show", "on": name}, className="link"),
                 html.Button("×", id={"type": "act", "do": "forget", "on": name}, className="link",
-                            title=f"Forget {name}", **{"aria-label": f"Forget {name}"}),
+                            title=f"Forget {name}", **named(f"Forget {name}")),
             ]
         )
         for name, trials in view.saved.items()
@@ -171,8 +180,12 @@ def flip_axes(designs: Designs, view: View) -> html.Div:
     chosen = view.flip_of or (choices[0]["value"] if choices else "")
     return html.Div(
         [
-            _labelled("across", dcc.Dropdown(id="flip-x", options=quantities, value=view.flip_x, clearable=False)),
-            _labelled("up", dcc.Dropdown(id="flip-y", options=quantities, value=view.flip_y, clearable=False)),
+            _labelled(
+                "across", dcc.Dropdown(id="flip-x", options=quantities, value=view.flip_x, clearable=False)
+            ),
+            _labelled(
+                "up", dcc.Dropdown(id="flip-y", options=quantities, value=view.flip_y, clearable=False)
+            ),
             _labelled("which", dcc.Dropdown(id="flip-of", options=choices, value=chosen, clearable=False)),
         ],
         className="axes",

@@ -1,5 +1,6 @@
 """Costing a whole study again: its designs as arrays, one group per model, at any prices and any load."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from search_spaces import Space
 
 Columns = dict[str, NDArray[np.float64]]
 T = TypeVar("T")
+MOST_LOADS = 8
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,9 @@ class Costing:
                 design = space.designs(model, {name: cells[name][rows] for name in hardware})
                 self.groups.append(Group(key, rows, tuple(trials[rows].tolist()), model, design))
         self._everything: tuple[Any, Any] | None = None
-        self._costed: dict[tuple[Any, ...], tuple[tuple[int, ...], Columns]] = dict(known._costed) if known else {}
+        self._costed: dict[tuple[Any, ...], tuple[tuple[int, ...], Columns]] = (
+            dict(known._costed) if known else {}
+        )
 
     def costed(self, catalogue: Catalogue) -> Columns:
         """Every figure of every design as the study has it; groups that have not changed are not costed again."""
@@ -124,11 +128,37 @@ class Costing:
             counts = [len(group.rows) for group in self.groups]
             designs = [group.design for group in self.groups]
             self._everything = tuple(
-                stacked([getattr(design, part) for design in designs], counts, order) for part in ("system", "serving")
-            )  # type: ignore[assignment]
-        assert self._everything is not None
+                stacked([getattr(design, part) for design in designs], counts, order)
+                for part in ("system", "serving")
+            )
         system, serving = self._everything
         return replace(self.groups[0].design, system=system, serving=serving)
+
+
+class Recoster:
+    """Figures of the same designs under one what-if after another; the last answers are kept.
+
+    A change of load needs every model's operators again, a change of prices one call: so the two are kept apart.
+    """
+
+    def __init__(self, costing: Costing, usual: Columns) -> None:
+        """usual: the figures as the study has them."""
+        self.costing = costing
+        self._loads: OrderedDict[str, Columns] = OrderedDict({"": usual})
+
+    def figures(
+        self, load: str, prices: Catalogue | None, usual: Catalogue, change: Callable[[Design], Design]
+    ) -> Columns:
+        """The figures under a change.
+
+        load: names what `change` does to load and limits, "" for nothing; prices: None for the usual ones.
+        """
+        found = self._loads.get(load)
+        if found is None:
+            found = self._loads[load] = self.costing.changed(usual, change)
+            while len(self._loads) > MOST_LOADS:
+                self._loads.popitem(last=False)
+        return found if prices is None else self.costing.repriced(found, prices, change)
 
 
 def stacked(records: list[T], counts: list[int], order: NDArray[np.int64]) -> T:
@@ -138,7 +168,9 @@ def stacked(records: list[T], counts: list[int], order: NDArray[np.int64]) -> T:
         values = [getattr(record, item.name) for record in records]
         if is_dataclass(values[0]):
             changes[item.name] = stacked(values, counts, order)
-        elif any(isinstance(value, np.ndarray) for value in values) or any(value != values[0] for value in values):
+        elif any(isinstance(value, np.ndarray) for value in values) or any(
+            value != values[0] for value in values
+        ):
             parts = [np.broadcast_to(np.asarray(v), (n,)) for v, n in zip(values, counts, strict=True)]
             changes[item.name] = np.concatenate(parts)[order]
     return replace(records[0], **changes) if changes else records[0]  # type: ignore[type-var]
@@ -165,5 +197,3 @@ def _plain(value: Any) -> Any:
     if value is None or value != value:
         return None
     return value.item() if hasattr(value, "item") else value
-
-

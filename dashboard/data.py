@@ -1,15 +1,19 @@
 """From a study to the value that the page shows. The only module here that reads a study."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 import cost_models
 from codesign import results
 from codesign.errors import StudyError
 from codesign.front import knee, non_dominated, signs
+from codesign.proxy.store import Store
 from codesign.results import Designs as Record
 from codesign.search import study as studies
 from cost_models import tables
@@ -17,12 +21,14 @@ from cost_models.catalogue import Catalogue
 from cost_models.errors import CodesignError, InputError
 from dashboard import whatif
 from dashboard.columns import Column, describe
-from dashboard.costing import Columns, Costing
+from dashboard.costing import Columns, Costing, Recoster
 from dashboard.designs import Designs
 from dashboard.figures.front import Reference
 from dashboard.view import View
 
 QUALITY = "bits_per_byte"
+# Published designs worth comparing with: what a reader knows.
+PUBLISHED = ("engram-27b", "engram-40b", "deepseek-v4.1-flash", "deepseek-v3", "qwen3-30b-a3b")
 SHOWN_STATES = ("COMPLETE", "PRUNED")
 
 
@@ -32,7 +38,7 @@ class _State:
 
     record: Record
     designs: Designs
-    costing: Costing
+    recoster: Recoster
     figures: Columns
 
 
@@ -53,10 +59,10 @@ class Study:
         if last is not None and last.record is record:
             return last.designs
         table = record.table[record.table["state"].isin(SHOWN_STATES)].reset_index(drop=True)
-        costing = Costing(record.space, table, last.costing if last else None)
+        costing = Costing(record.space, table, last.recoster.costing if last else None)
         figures = costing.costed(record.catalogue())
         designs = _designs(record, table, costing, figures, last.designs.version + 1 if last else 1)
-        self._state = _State(record, designs, costing, figures)
+        self._state = _State(record, designs, Recoster(costing, figures), figures)
         return designs
 
     def _now(self) -> _State:
@@ -65,7 +71,7 @@ class Study:
         assert self._state is not None
         return self._state
 
-    def _catalogue(self, view: View) -> Catalogue:
+    def catalogue(self, view: View) -> Catalogue:
         """The study's prices, with the view's on top; a scenario of the view replaces the study's prices."""
         attributes = self._now().record.attributes
         kept = {} if view.scenario else (attributes.get("overrides") or {})
@@ -74,12 +80,24 @@ class Study:
 
     def recost(self, designs: Designs, view: View) -> Designs:
         """The designs with the view's prices, load and limits: figures, violations, front and knee anew."""
-        state, catalogue = self._now(), self._catalogue(view)
-        alter = whatif.altered(view.change)
-        if whatif.prices_only(view.change):
-            figures = state.costing.repriced(state.figures, catalogue, alter)
-        else:
-            figures = state.costing.changed(catalogue, alter)
+        return self._recosted(self._now().recoster, designs, view)
+
+    def recoster(self, rows: NDArray[np.int64]) -> Callable[[Designs, View], Designs]:
+        """`recost` for some rows of the designs alone."""
+        state = self._now()
+        table = state.designs.table.iloc[rows].reset_index(drop=True)
+        figures = {name: values[rows] for name, values in state.figures.items()}
+        return partial(
+            self._recosted, Recoster(Costing(state.record.space, table, state.recoster.costing), figures)
+        )
+
+    def _recosted(self, recoster: Recoster, designs: Designs, view: View) -> Designs:
+        prices = None
+        if view.scenario or whatif.overrides(view.change) or "utilisation" in view.change:
+            prices = self.catalogue(view)
+        figures = recoster.figures(
+            whatif.load(view.change), prices, self._now().record.catalogue(), whatif.altered(view.change)
+        )
         return replace(designs, table=marked(with_figures(designs.table, figures), designs.objectives))
 
     def document(self, trial: int, view: View) -> dict[str, Any]:
@@ -88,31 +106,63 @@ class Study:
         if not view.change and not view.scenario:
             return record.evaluation(trial)
         design = whatif.altered(view.change)(record.design(trial))
-        return cost_models.evaluate(design, self._catalogue(view)).document(quality=record.quality(trial))
+        return cost_models.evaluate(design, self.catalogue(view)).document(quality=record.quality(trial))
 
     def parts(self, trial: int, view: View) -> dict[str, Any]:
         """Capacities in bytes, roofs and learning curve of a trial."""
         record = self._now().record
         try:
             design = record.design(trial)
-            parts = self._catalogue(view).parts(design.system)
+            parts = self.catalogue(view).parts(design.system)
         except CodesignError:
             return {}
         host = design.system.host
-        source = record.table.iloc[trial]
-        number = trial if source["completes"] is None or np.isnan(source["completes"]) else int(source["completes"])
-        training = record.trial(number).user_attrs.get("quality") or {}
         return {
             "capacities": {"hbm": float(np.asarray(parts.accelerator.memory_bytes)), "dram": _number(host.dram_bytes),
                            "cxl": _number(host.cxl_bytes), "ssd": _number(host.ssd_bytes)},
             "peak_flops": _number(parts.accelerator.peak_flops["bf16"]),
             "bandwidth": _number(parts.accelerator.memory_bandwidth),
-            "curve": training.get("curve") or [],
+            "curve": _curve(record, trial),
         }  # fmt: skip
 
+    def export(self, trial: int, view: View) -> dict[str, str]:
+        """The files of `codesign export` for a trial, at the view's prices: name -> text. Raises CodesignError."""
+        from codesign.export import from_study
+        from codesign.export.files import files
+
+        record = self._now().record
+        prices = whatif.overrides(view.change)
+        return files(from_study(record.study, record.storage, trial=trial, scenario=view.scenario or None,
+                                overrides=prices or None))  # fmt: skip
+
     def references(self, view: View) -> tuple[Reference, ...]:
-        """Published models on one common system, as marks for the axes that need no quality."""
-        return ()
+        """Published models on the knee's system, served as the knee is: figures without quality."""
+        state = self._now()
+        if state.designs.knee is None:
+            return ()
+        knee = whatif.altered(view.change)(state.record.design(state.designs.knee))
+        catalogue, found = self.catalogue(view), []
+        for name in PUBLISHED:
+            try:
+                evaluation = cost_models.evaluate(
+                    replace(knee, model=cost_models.read_model(name)), catalogue
+                )
+            except InputError:
+                continue
+            figures = {key: _number(evaluation[objective.figure]) for key, objective in cost_models.OBJECTIVES.items()
+                       if objective.figure in evaluation.columns}  # fmt: skip
+            if evaluation.feasible and np.isfinite(list(figures.values())).all():
+                found.append(Reference(name, figures))
+        return tuple(found)
+
+
+def _curve(record: Record, trial: int) -> Sequence[tuple[int, float]]:
+    """The training curve of the proxy that a trial's quality comes from; empty where this machine has none."""
+    of = record.table["completes"].iloc[trial]
+    number = trial if of is None or of != of else int(of)
+    key = (record.trial(number).user_attrs.get("quality") or {}).get("key")
+    found = Store().get(str(key)) if key else None
+    return found.curve if found else ()
 
 
 def _number(value: Any) -> float:
@@ -164,7 +214,9 @@ def marked(table: pd.DataFrame, objectives: tuple[str, ...]) -> pd.DataFrame:
     return table.assign(front=front, knee=best)
 
 
-def _designs(record: Record, table: pd.DataFrame, costing: Costing, figures: Columns, version: int) -> Designs:
+def _designs(
+    record: Record, table: pd.DataFrame, costing: Costing, figures: Columns, version: int
+) -> Designs:
     sizes = np.full(len(table), np.nan)
     for group in costing.groups:
         sizes[group.rows] = tables.table_bytes(group.model)
@@ -180,7 +232,9 @@ def _designs(record: Record, table: pd.DataFrame, costing: Costing, figures: Col
     for name in [*objectives, *(name for name in cost_models.OBJECTIVES if name not in objectives)]:
         if name in table and table[name].notna().any():
             role = "objective" if name in objectives else "figure"
-            columns[name] = describe(name, table[name], role, direction=cost_models.OBJECTIVES[name].direction)
+            columns[name] = describe(
+                name, table[name], role, direction=cost_models.OBJECTIVES[name].direction
+            )
     if np.nanmax(sizes, initial=0.0) > 0:
         columns["table_bytes"] = describe("table_bytes", table["table_bytes"], "figure")
     for parameter in record.space.parameters:

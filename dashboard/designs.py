@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dashboard.columns import Column
+from dashboard.columns import Column, plain
 from dashboard.view import Point, View
 
 Mask = NDArray[np.bool_]
@@ -73,8 +73,11 @@ class Designs:
         rows = np.flatnonzero(self.front)
         if not len(rows):
             return {}
-        return {name: int(self.trials[rows[np.nanargmin(self.cost(name)[rows])]]) for name in self.objectives
-                if np.isfinite(self.cost(name)[rows]).any()}
+        return {
+            name: int(self.trials[rows[np.nanargmin(self.cost(name)[rows])]])
+            for name in self.objectives
+            if np.isfinite(self.cost(name)[rows]).any()
+        }
 
     def values(self, name: str) -> NDArray[np.float64]:
         """(designs,) a numeric column in its shown unit."""
@@ -96,8 +99,8 @@ class Designs:
                 if high is not None:
                     mask &= values <= high + abs(high) * 1e-5
         for name, chosen in view.only.items():
-            if name in self.columns:
-                mask &= self.table[name].astype(str).isin(chosen).to_numpy()
+            if name in self.columns or name == "trial":
+                mask &= self.table[name].map(plain).isin(chosen).to_numpy()
         if view.lasso and view.x in self.columns and view.y in self.columns:
             mask &= inside(self.table[view.x].to_numpy(float), self.table[view.y].to_numpy(float), view.lasso)
         return mask

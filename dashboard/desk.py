@@ -3,9 +3,14 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
+from cost_models.catalogue import Catalogue
 from cost_models.errors import CodesignError
 from dashboard.designs import Designs
 from dashboard.figures.front import Reference
@@ -24,11 +29,20 @@ class Source(Protocol):
     def recost(self, designs: Designs, view: View) -> Designs:
         """The designs with the view's prices and load. Raises CodesignError where that cannot be done."""
 
+    def recoster(self, rows: NDArray[np.int64]) -> Callable[[Designs, View], Designs]:
+        """`recost` for some rows of the designs alone."""
+
     def document(self, trial: int, view: View) -> dict[str, Any]:
         """The evaluation of a trial with the view's prices and load, as `codesign evaluate` prints it."""
 
     def parts(self, trial: int, view: View) -> dict[str, Any]:
         """Beside the evaluation: "capacities", "peak_flops", "bandwidth" and "curve", as far as known."""
+
+    def catalogue(self, view: View) -> Catalogue:
+        """The catalogue at the study's prices, with the view's on top."""
+
+    def export(self, trial: int, view: View) -> dict[str, str]:
+        """The files of `codesign export` for a trial: name -> text. Raises CodesignError."""
 
     def references(self, view: View) -> tuple[Reference, ...]:
         """Published designs, with their figures as far as they can be compared."""
@@ -41,7 +55,7 @@ class Desk:
         self.source = source
         self._lock = threading.RLock()
         self._designs: Designs | None = None
-        self._kept: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+        self._kept: OrderedDict[tuple[Any, ...], Future[Any]] = OrderedDict()
 
     def refresh(self) -> int:
         """Read what is new; the version of the designs. Raises CodesignError."""
@@ -54,20 +68,29 @@ class Desk:
         with self._lock:
             plain = self._designs or self.source.read()
             self._designs = plain
-            if not view.change and not view.scenario:
-                return plain
-            key = (plain.version, "designs", view.part("change", "scenario"))
-            return self.keep(key, lambda: replace(self.source.recost(plain, view), ghost=plain))
+        if not view.change and not view.scenario:
+            return plain
+        key = (plain.version, "designs", view.part("change", "scenario"))
+        return self.keep(key, lambda: replace(self.source.recost(plain, view), ghost=plain))
 
     def keep(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
-        """A value made once for a key; the least recently used ones are forgotten."""
+        """A value made once for a key, however many ask at once; the least recently used ones are forgotten."""
         with self._lock:
-            if key not in self._kept:
-                self._kept[key] = make()
+            found: Future[T] | None = self._kept.get(key)
+            mine = found is None
+            if found is None:
+                found = self._kept[key] = Future()
             self._kept.move_to_end(key)
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
-            return self._kept[key]
+        if mine:
+            try:
+                found.set_result(make())
+            except BaseException as error:
+                with self._lock:
+                    self._kept.pop(key, None)
+                found.set_exception(error)
+        return found.result()
 
     def document(self, trial: int, view: View) -> dict[str, Any]:
         """The evaluation of a trial as the view asks; empty where it was not recorded."""
@@ -81,7 +104,9 @@ class Desk:
         """The view with axes for what it leaves open or names wrongly: objectives first."""
         designs = self.designs(View())
         axes = [name for name in designs.objectives if name in designs.columns]
-        axes += [column.name for column in designs.columns.values() if column.numeric and column.name not in axes]
+        axes += [
+            column.name for column in designs.columns.values() if column.numeric and column.name not in axes
+        ]
         if not axes:
             return view
         quality, cost = axes[0], axes[1] if len(axes) > 1 else axes[0]

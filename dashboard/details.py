@@ -1,5 +1,6 @@
 """The panel of one design: what it is, what it costs, and why."""
 
+from shlex import quote
 from typing import Any
 
 from dash import dcc, html
@@ -9,9 +10,8 @@ from dashboard.columns import significant
 from dashboard.designs import Designs
 from dashboard.figures import details as figures
 from dashboard.figures.style import Figure
+from dashboard.parts import PLAIN_CONFIG, figure
 from dashboard.view import View
-
-_CONFIG = {"displayModeBar": False, "responsive": True, "plotlyServerURL": ""}
 
 
 def panel(designs: Designs, view: View, document: dict[str, Any], parts: dict[str, Any]) -> list[Any]:
@@ -22,7 +22,10 @@ def panel(designs: Designs, view: View, document: dict[str, Any], parts: dict[st
     trial = view.trial if designs.row(view.trial) is not None else designs.knee
     row = designs.row(trial)
     if row is None or trial is None:
-        return [html.H2("Why"), html.P("Click a design to see the reasons for its figures.", className="note")]
+        return [
+            html.H2("Why"),
+            html.P("Click a design to see the reasons for its figures.", className="note"),
+        ]
     picked = trial in view.picks
     head = [
         html.H2([f"Design #{trial}", html.Span(_role(designs, trial), className="role")]),
@@ -32,10 +35,11 @@ def panel(designs: Designs, view: View, document: dict[str, Any], parts: dict[st
             [
                 html.Button("Drop from comparison" if picked else "Compare",
                             id={"type": "act", "do": "pick", "on": str(trial)}),
-                html.Button("Export", id={"type": "export", "trial": trial},
+                html.Button("Export", id={"type": "export", "trial": trial, "what": "all"},
                             title="Design file, engine flags, placement, bill of materials and report, as a ZIP"),
-                html.Button("Report", id={"type": "report", "trial": trial}, title="A self-contained HTML report"),
-                dcc.Clipboard(content=f"codesign export {designs.study} --trial {trial} --out design-{trial}",
+                html.Button("Report", id={"type": "export", "trial": trial, "what": "report"},
+                            title="A self-contained HTML report"),
+                dcc.Clipboard(content=f"codesign export {quote(designs.study)} --trial {trial} --out design-{trial}",
                               title="Copy the export command", className="clip"),
                 html.Span("copy command", className="note"),
             ],
@@ -45,7 +49,12 @@ def panel(designs: Designs, view: View, document: dict[str, Any], parts: dict[st
     ]  # fmt: skip
     if not document:
         return [*head, html.P("No evaluation was recorded for this trial.", className="notice")]
-    return [part for part in head if part is not None] + _reasons(document, parts, view.theme)
+    reasons = _reasons(document, parts, view.theme)
+    return [
+        *(part for part in head if part is not None),
+        html.Div(reasons, className="reasons"),
+        _sources(document),
+    ]
 
 
 def _role(designs: Designs, trial: int) -> str:
@@ -56,7 +65,13 @@ def _role(designs: Designs, trial: int) -> str:
     best = [designs.columns[name].label for name, other in designs.extremes().items() if other == trial]
     if best:
         return "best " + ", ".join(best)
-    return "on the front" if designs.front[row] else "feasible, beaten" if designs.feasible[row] else "infeasible"
+    return (
+        "on the front"
+        if designs.front[row]
+        else "feasible, beaten"
+        if designs.feasible[row]
+        else "infeasible"
+    )
 
 
 def _figures(designs: Designs, row: int) -> html.Table:
@@ -73,7 +88,8 @@ def _figures(designs: Designs, row: int) -> html.Table:
         amount = float(designs.table[column.name].iloc[row])
         if amount > 0:
             lines.append(html.Tr(
-                [html.Th(f"breaks {column.label}", scope="row"), html.Td("by " + column.text(amount))], className="broken"
+                [html.Th(f"breaks {column.label}", scope="row"), html.Td("by " + column.text(amount))],
+                className="broken",
             ))  # fmt: skip
     return html.Table(html.Tbody(lines), className="figures")
 
@@ -96,21 +112,23 @@ def _reasons(document: dict[str, Any], parts: dict[str, Any], theme: str) -> lis
     ]  # fmt: skip
     if parts.get("peak_flops"):
         result.append(_figure(
-            "Roofline", "Operators against what the accelerator can do: left of the bend memory limits, right compute.",
-            figures.roofline(document, parts["peak_flops"], parts["bandwidth"], theme), 320,
+            "Roofline", "Operators against what the accelerator can do: memory limits left of the bend, compute "
+            "right of it. Larger marks take longer.",
+            figures.roofline(document, parts["peak_flops"], parts["bandwidth"], theme), 260,
         ))  # fmt: skip
-    if document.get("quality"):
-        doubt = float(document["quality"].get("standard_error") or 0.0)
+    if parts.get("curve"):
         result.append(_figure(
-            "How it learned", f"Held-out bits per byte of the trained proxy, fidelity {document['quality'].get('fidelity')}.",
-            figures.learning_curve(parts.get("curve") or [], doubt, theme), 200,
-        ))  # fmt: skip
-    sources = [str(source) for source in document.get("sources") or []]
-    if sources:
-        result.append(html.Details(
-            [html.Summary(f"Sources of the figures ({len(sources)})"), html.Ul([html.Li(text) for text in sources])]
+            "How it learned", f"The proxy's training, fidelity {document['quality'].get('fidelity')}.",
+            figures.learning_curve(parts["curve"], theme), 240,
         ))  # fmt: skip
     return result
+
+
+def _sources(document: dict[str, Any]) -> html.Details:
+    texts = [str(source) for source in document.get("sources") or []]
+    return html.Details(
+        [html.Summary(f"Sources of the figures ({len(texts)})"), html.Ul([html.Li(text) for text in texts])]
+    )
 
 
 def _numbers(parts: dict[str, Any]) -> list[tuple[str, float]]:
@@ -121,12 +139,11 @@ def _height(parts: Any) -> int:
     return 70 + 21 * (min(len(parts), figures.MOST_PARTS + 1) + 1)
 
 
-def _figure(title: str, note: str, figure: Figure, height: int) -> html.Div:
+def _figure(title: str, note: str, drawn: Figure, height: int) -> html.Div:
     return html.Div(
         [
             html.H3(title),
             html.P(note, className="note"),
-            dcc.Graph(figure=figure, config=_CONFIG, style={"height": f"{height}px"}, responsive=True),
-        ],
-        role="group", **{"aria-label": title},
-    )  # fmt: skip
+            figure(title, f"{height}px", PLAIN_CONFIG, figure=drawn),
+        ]
+    )

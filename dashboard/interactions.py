@@ -1,5 +1,6 @@
 """What a view becomes when a control is used: pure, one function per control, named as the control's id."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -41,13 +42,17 @@ def _axis(view: View, control: str, value: Any, designs: Designs) -> View:
     return replace(view, **{name: value}, lasso=() if name in ("x", "y") else view.lasso)
 
 
-def _limit(view: View, control: dict[str, Any], value: Any, designs: Designs, scales: dict[str, Scale]) -> View:
+def _limit(
+    view: View, control: dict[str, Any], value: Any, designs: Designs, scales: dict[str, Scale]
+) -> View:
     scale = scales.get(control["column"])
     if scale is None or not isinstance(value, list) or len(value) != 2:
         return view
     low, high = (float(position) for position in value)
     return view.limit(
-        control["column"], None if low <= 0 else scale.value(low), None if high >= STEPS else scale.value(high)
+        control["column"],
+        None if low <= 0 else scale.value(low),
+        None if high >= STEPS else scale.value(high),
     )
 
 
@@ -56,7 +61,9 @@ def _change(view: View, control: dict[str, Any], value: Any, *_: Any) -> View:
     if quantity is None:
         return view
     asked = quantity.scale.value(float(value))
-    return replace(view, change={**view.change, quantity.name: float(round(asked)) if quantity.whole else asked})
+    return replace(
+        view, change={**view.change, quantity.name: float(round(asked)) if quantity.whole else asked}
+    )
 
 
 def _act(view: View, control: dict[str, Any], value: Any, *_: Any) -> View:
@@ -87,16 +94,26 @@ def _brush(view: View, value: Any, designs: Designs) -> View:
     if not isinstance(value, dict) or view.x not in designs.columns or view.y not in designs.columns:
         return view
     factors = [designs.columns[name].factor for name in (view.x, view.y)]
+    box, lasso = (_outline(value.get(kind)) for kind in ("box", "lasso"))
     free = replace(view.limit(view.x, None, None).limit(view.y, None, None), lasso=())
-    if value.get("box"):
-        for name, factor, ends in zip((view.x, view.y), factors, value["box"], strict=True):
-            low, high = sorted(float(end) / factor for end in ends)
-            free = free.limit(name, low, high)
+    if box is not None:
+        for name, factor, ends in zip((view.x, view.y), factors, box, strict=True):
+            free = free.limit(name, min(ends) / factor, max(ends) / factor)
         return free
-    if value.get("lasso"):
-        points = zip(*value["lasso"], strict=True)
-        return replace(free, lasso=tuple((float(x) / factors[0], float(y) / factors[1]) for x, y in points))
-    return free
+    if lasso is not None:
+        return replace(
+            free, lasso=tuple((x / factors[0], y / factors[1]) for x, y in zip(*lasso, strict=True))
+        )
+    return free if value.get("none") else view
+
+
+def _outline(value: Any) -> list[list[float]] | None:
+    """Two lists of finite numbers of one length, or None for anything else."""
+    try:
+        x, y = ([float(number) for number in part] for part in value)
+    except (TypeError, ValueError):
+        return None
+    return [x, y] if len(x) == len(y) and len(x) >= 2 and all(map(math.isfinite, x + y)) else None
 
 
 def _parallel(view: View, value: Any, designs: Designs) -> View:
@@ -112,6 +129,7 @@ def _cell(view: View, value: Any, designs: Designs) -> View:
 
 
 def _scenario(view: View, value: Any, _: Designs) -> View:
+    value = "" if value == "study" else value
     prices = {name for name, quantity in whatif.QUANTITIES.items() if quantity.price}
     kept = {name: v for name, v in view.change.items() if name not in prices}
     return replace(view, scenario=value, change=kept) if value != view.scenario else view
@@ -143,5 +161,3 @@ _PLAIN: dict[str, Callable[[View, Any, Designs], View]] = {
     "scenario": _scenario, "click": _click, "brush": _brush, "parallel": _parallel, "table": _cell,
     "reset": _reset, "theme-button": _theme,
 }  # fmt: skip
-
-

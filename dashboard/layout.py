@@ -5,18 +5,13 @@ from typing import Any
 import dash_ag_grid
 from dash import dcc, html
 
+from cost_models.catalogue import Catalogue
 from dashboard import controls
 from dashboard.designs import Designs
+from dashboard.figures.insight import Card
+from dashboard.parts import figure
 from dashboard.view import View
 
-# Plotly 7 offers to upload figures to its makers' server; nothing may leave the machine.
-GRAPH_CONFIG: dict[str, Any] = {
-    "displaylogo": False,
-    "plotlyServerURL": "",
-    "showSendToCloud": False,
-    "modeBarButtonsToRemove": ["sendChartToCloud", "sendDataToCloud", "toImage"],
-    "responsive": True,
-}
 GRID_THEME = (
     "themeQuartz.withParams({backgroundColor: 'var(--paper)', foregroundColor: 'var(--ink)', "
     "headerBackgroundColor: 'var(--ground)', headerTextColor: 'var(--ink)', borderColor: 'var(--line)', "
@@ -36,7 +31,7 @@ def shell() -> list[Any]:
     ]
 
 
-def page(designs: Designs, view: View) -> list[Any]:
+def page(designs: Designs, view: View, catalogue: Catalogue) -> list[Any]:
     """The whole page."""
     return [
         # everything the page shows, as a query string; and the parts of it that single callbacks wait for
@@ -49,12 +44,13 @@ def page(designs: Designs, view: View) -> list[Any]:
         _header(designs, view),
         html.P(id="verdict", role="status", className="verdict"),
         html.P(id="changed", role="status", className="changed"),
+        html.P(id="problem", role="alert", className="changed"),
         html.Main(
             [
-                html.Div([controls.limits(designs, view), controls.what_if(designs, view)], className="left"),
                 html.Div(
-                    [_trade_off(designs, view), _flip(designs, view), _insight()], className="middle"
+                    [controls.limits(designs, view), controls.what_if(view, catalogue)], className="left"
                 ),
+                html.Div([_trade_off(designs, view), _flip(designs, view), _insight()], className="middle"),
                 html.Div([_details(), _comparison()], className="right"),
             ],
             className="columns",
@@ -72,7 +68,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "table": ("page", "front_only", *_WHICH, "scenario", "change"),
     "details": ("trial", *_IF),
     "comparison": ("picks", *_IF),
-    "flip": ("page", "flip_x", "flip_y", "flip_of", *_IF),
+    "flip": ("page", "flip_x", "flip_y", "flip_of", "limits", "only", *_IF),
     "insight": ("page", *_IF),
     "saved": ("saved",),
 }
@@ -113,14 +109,6 @@ def _header(designs: Designs, view: View) -> html.Header:
     ])  # fmt: skip
 
 
-def graph(name: str, label: str, height: str, **more: Any) -> html.Div:
-    """A figure with its height and what a screen reader calls it."""
-    return html.Div(
-        dcc.Graph(id=name, config=GRAPH_CONFIG, responsive=True, style={"height": height}, **more),
-        role="group", **{"aria-label": label},
-    )  # fmt: skip
-
-
 def card(title: str, note: Any, children: list[Any], name: str) -> html.Section:
     """A titled part of the page with a line on how to read it."""
     return html.Section(
@@ -136,7 +124,7 @@ def _trade_off(designs: Designs, view: View) -> html.Div:
                 "Each point is a design: one model on one system. Strong points are on the Pareto front of all "
                 "objectives, faint ones are beaten, grey crosses break a limit of the space. Click a point for "
                 "the reasons; drag a box or a lasso to keep what is inside.",
-                [controls.axes(designs, view), graph("front", "Scatter of all designs", "max(380px, 46vh)"),
+                [controls.axes(designs, view), figure("Scatter of all designs", "max(380px, 46vh)", id="front"),
                  controls.take_home()],
                 "front-card",
             ),
@@ -144,7 +132,7 @@ def _trade_off(designs: Designs, view: View) -> html.Div:
                 "All axes",
                 "The front, a line per design; objectives are turned so that down is better. Drag along an axis "
                 "to limit it, click the axis to lift the limit.",
-                [graph("parallel", "Parallel coordinates of the Pareto front", "280px")],
+                [figure("Parallel coordinates of the Pareto front", "280px", id="parallel")],
                 "parallel-card",
             ),
             card(
@@ -182,7 +170,7 @@ def _flip(designs: Designs, view: View) -> html.Div:
             "Where the answer flips",
             "For every combination of two quantities the trained models are re-costed and the cheapest design "
             "within your limits is chosen; colours show which choice wins there.",
-            [controls.flip_axes(designs, view), dcc.Loading(graph("flip", "Phase diagram", "max(420px, 56vh)"), type="dot"),
+            [controls.flip_axes(designs, view), dcc.Loading(figure("Phase diagram", "max(420px, 56vh)", id="flip"), type="dot"),
              html.P(id="flip-words", className="reading", role="status")],
             "flip-card",
         ),
@@ -193,6 +181,14 @@ def _flip(designs: Designs, view: View) -> html.Div:
 def _insight() -> html.Div:
     return html.Div(dcc.Loading(html.Div(id="insight-cards", className="insights"), type="dot"),
                     id="insight-page", hidden=True)  # fmt: skip
+
+
+def insight(one: Card) -> html.Section:
+    """A card of the insight page."""
+    return html.Section(
+        [html.H2(one.title), html.P(one.reading, className="reading"), figure(one.title, "300px", figure=one.figure)],
+        className="card",
+    )  # fmt: skip
 
 
 def _details() -> html.Section:

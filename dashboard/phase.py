@@ -50,12 +50,16 @@ def candidates(designs: Designs, view: View) -> NDArray[np.int64]:
     knee = designs.row(designs.knee)
     if _QUALITY in designs.columns and knee is not None:
         quality = designs.table[_QUALITY].to_numpy(float)
-        doubt = designs.table[designs.doubts[_QUALITY]].to_numpy(float)[knee] if _QUALITY in designs.doubts else 0.0
+        doubt = (
+            designs.table[designs.doubts[_QUALITY]].to_numpy(float)[knee]
+            if _QUALITY in designs.doubts
+            else 0.0
+        )
         mask &= quality <= quality[knee] + 2 * np.nan_to_num(doubt)
     return np.flatnonzero(mask)
 
 
-def compute(designs: Designs, view: View, recost: Recost) -> Phases:
+def compute(designs: Designs, view: View, recoster: Callable[[NDArray[np.int64]], Recost]) -> Phases:
     """The winners over a grid of the view's two quantities, the rest of the view's what-ifs kept."""
     x, y = (whatif.QUANTITIES[name] for name in (view.flip_x, view.flip_y))
     rows = candidates(designs, view)
@@ -65,6 +69,7 @@ def compute(designs: Designs, view: View, recost: Recost) -> Phases:
     across = bool(x.path) or not y.path
     first, second = (y, x) if across else (x, y)
     firsts, seconds = (ys, xs) if across else (xs, ys)
+    recost = recoster(rows)
     few = replace(designs, table=designs.table.iloc[rows].reset_index(drop=True), ghost=None)
     for i, one in enumerate(firsts):
         for j, two in enumerate(seconds):
@@ -91,28 +96,47 @@ def reading(phases: Phases, designs: Designs, view: View) -> str:
     x, y = (whatif.QUANTITIES[name] for name in (view.flip_x, view.flip_y))
     middle = len(phases.y) // 2
     lines = [
-        _along(phases, [int(t) for t in phases.winners[middle]], phases.x, x, f"at {y.label} {y.text(phases.y[middle])}"),
-        _along(phases, [int(t) for t in phases.winners[:, middle]], phases.y, y, f"at {x.label} {x.text(phases.x[middle])}"),
+        _along(
+            phases,
+            [int(t) for t in phases.winners[middle]],
+            phases.x,
+            x,
+            f"at {y.label} {y.text(phases.y[middle])}",
+        ),
+        _along(
+            phases,
+            [int(t) for t in phases.winners[:, middle]],
+            phases.y,
+            y,
+            f"at {x.label} {x.text(phases.x[middle])}",
+        ),
     ]
     found = [line for line in lines if line] or ["the boundary does not cross the middle of the picture"]
     return f"{basis}; {label}: " + "; ".join(found) + "."
 
 
-def _along(phases: Phases, winners: list[int], values: NDArray[np.float64], quantity: whatif.Quantity, where: str) -> str:
+def _along(
+    phases: Phases, winners: list[int], values: NDArray[np.float64], quantity: whatif.Quantity, where: str
+) -> str:
     """`at 4,096 tokens dram, above 17 USD/GB ssd`; empty where nothing changes."""
     names = [phases.names.get(trial, "nothing feasible") for trial in winners]
     turns = [(n, name) for n, name in enumerate(names) if n and name != names[n - 1]]
     if not turns:
         return ""
-    edges = [f"above {quantity.label} {quantity.text(float(np.sqrt(values[n - 1] * values[n])))} {name}" for n, name in turns[:4]]
+    edges = [
+        f"above {quantity.label} {quantity.text(float(np.sqrt(values[n - 1] * values[n])))} {name}"
+        for n, name in turns[:4]
+    ]
     return f"{where}: {names[0]}, " + ", ".join(edges)
 
 
 def history() -> list[tuple[str, float]]:
-    """The published DRAM price over time, USD/GB: (date, price), oldest first."""
-    found: dict[str, float] = {}
+    """The published DRAM prices over time, USD/GB: (date, price), oldest first; a quarter counts as its middle."""
+    found = []
     for name, figure in cost_models.load_catalogue().figures():
-        if name.startswith("price.dram_timeline.") and figure.value is not None:
-            found[name.removeprefix("price.dram_timeline.")[:7]] = float(figure.value)
-    return sorted(found.items())
-
+        if name.startswith("price.dram_timeline.") and figure.si is not None and figure.date:
+            year, _, rest = figure.date.partition("-")
+            quarter = rest[:2].upper() in ("Q1", "Q2", "Q3", "Q4")
+            month = 3.0 * int(rest[1]) - 1.5 if quarter else float(rest[:2]) if rest[:2].isdigit() else 6.0
+            found.append((float(year) + month / 12, figure.date, figure.si * 1e9))
+    return [(date, price) for _, date, price in sorted(found)]

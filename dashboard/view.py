@@ -133,7 +133,9 @@ class View:
 
     def part(self, *names: str) -> str:
         """The query string of some fields alone: changes exactly when one of them changes."""
-        return View(**{item.name: getattr(self, item.name) for item in fields(self) if item.name in names}).query()
+        return View(
+            **{item.name: getattr(self, item.name) for item in fields(self) if item.name in names}
+        ).query()
 
 
 _TEXTS = ("page", "theme", "x", "y", "z", "colour", "scenario", "flip_x", "flip_y", "flip_of")
@@ -148,4 +150,6 @@ def _number(text: str) -> float | None:
 
 
 def _trials(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(",") if part.isascii() and part.isdigit() and len(part) < 10)
+    return tuple(
+        int(part) for part in text.split(",") if part.isascii() and part.isdigit() and len(part) < 10
+    )

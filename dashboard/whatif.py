@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import cost_models
+from cost_models.catalogue import Catalogue
 from cost_models.design import Design
 from dashboard.scale import Scale
 
@@ -49,8 +50,12 @@ QUANTITIES = {
         Quantity("electricity", "electricity price", "USD/kWh", 0.02, 0.6, path="electricity.usd_per_kwh"),
         Quantity("grid", "grid carbon", "g CO2/kWh", 10, 900, path="grid.g_per_kwh"),
         Quantity("utilisation", "utilisation", "of hours", 0.05, 1, field="serving.utilisation", log=False),
-        Quantity("context", "prompt length", "tokens", 256, 131_072, field="serving.input_tokens", whole=True),
-        Quantity("load", "sequences in flight", "per replica", 1, 512, field="serving.concurrency", whole=True),
+        Quantity(
+            "context", "prompt length", "tokens", 256, 131_072, field="serving.input_tokens", whole=True
+        ),
+        Quantity(
+            "load", "sequences in flight", "per replica", 1, 512, field="serving.concurrency", whole=True
+        ),
         Quantity("slo", "TPOT limit", "ms", 1, 500, field="limits.tpot_s"),
     )
 }
@@ -66,15 +71,17 @@ SCENARIO_NAMES = {
 def scenarios() -> list[dict[str, str]]:
     """The price scenarios of the catalogue as options, the study's own first."""
     known = cost_models.load_catalogue().scenarios()
-    return [{"value": "", "label": "as in the study"}] + [
-        {"value": name, "label": f"{SCENARIO_NAMES.get(name, name.replace('_', ' '))}: {prices['dram']:g} USD/GB"}
+    return [{"value": "study", "label": "as in the study"}] + [
+        {
+            "value": name,
+            "label": f"{SCENARIO_NAMES.get(name, name.replace('_', ' '))}: {prices['dram']:g} USD/GB",
+        }
         for name, prices in known.items()
     ]
 
 
-def usual(quantity: Quantity, scenario: str) -> float:
+def usual(quantity: Quantity, catalogue: Catalogue) -> float:
     """What a quantity is without a change: the catalogue's figure, or the middle of the slider for a load."""
-    catalogue = cost_models.load_catalogue(scenario or None)
     dram = catalogue.value("scenario", "now", "dram") * 1e9
     known = {
         "dram": dram, "cxl": dram * catalogue.value("memory", "cxl-direct", "price_ratio"),
@@ -83,18 +90,25 @@ def usual(quantity: Quantity, scenario: str) -> float:
         "grid": catalogue.value("grid", "intensity") * 3.6e9,
         "utilisation": catalogue.value("economics", "utilisation"),
     }  # fmt: skip
-    middle = float(np.sqrt(quantity.low * quantity.high)) if quantity.log else (quantity.low + quantity.high) / 2
+    middle = (
+        float(np.sqrt(quantity.low * quantity.high)) if quantity.log else (quantity.low + quantity.high) / 2
+    )
     return known.get(quantity.name, middle)
 
 
 def overrides(change: Mapping[str, float]) -> dict[str, float]:
     """The catalogue's overrides of a change."""
-    return {QUANTITIES[name].path: value for name, value in change.items() if name in QUANTITIES and QUANTITIES[name].path}
+    return {
+        QUANTITIES[name].path: value
+        for name, value in change.items()
+        if name in QUANTITIES and QUANTITIES[name].path
+    }
 
 
-def prices_only(change: Mapping[str, float]) -> bool:
-    """Whether time and energy stay what they were."""
-    return all(name in QUANTITIES and (QUANTITIES[name].path or name == "utilisation") for name in change)
+def load(change: Mapping[str, float]) -> str:
+    """What of a change touches time or limits, as text; "" where only prices differ."""
+    return " ".join(f"{name}={value:.9g}" for name, value in sorted(change.items())
+                    if name in QUANTITIES and not QUANTITIES[name].path and name != "utilisation")  # fmt: skip
 
 
 def altered(change: Mapping[str, float]) -> Callable[[Design], Design]:

@@ -11,7 +11,13 @@ from dashboard.designs import Designs
 from dashboard.view import View
 
 # Parameters that name a design in a sentence, the first that are there.
-_NAMING = ("serving.tables.tier", "serving.tier", "system.accelerator", "system.accelerators", "model.engram_share")
+_NAMING = (
+    "serving.tables.tier",
+    "serving.tier",
+    "system.accelerator",
+    "system.accelerators",
+    "model.engram_share",
+)
 
 
 def verdict(designs: Designs, view: View) -> str:
@@ -31,8 +37,13 @@ def verdict(designs: Designs, view: View) -> str:
     figures = ", ".join(designs.columns[name].label + " " + designs.columns[name].text(designs.table[name].iloc[row])
                         for name in designs.objectives)  # fmt: skip
     first = f"Take #{trial} ({role}; {naming(designs, row)}): {figures}."
-    best = quality_best(designs, np.flatnonzero(front if front.any() else left))
-    second = "" if best is None or best == trial else " " + against(designs, trial, best)
+    rows = np.flatnonzero(front if front.any() else left)
+    rivals = [
+        (name, other)
+        for name in designs.objectives
+        if (other := best(designs, name, rows)) not in (None, trial)
+    ]
+    second = f" {against(designs, trial, *rivals[0])}" if rivals else ""
     within = " within your limits" if view.limits or view.only or view.lasso else ""
     return (
         f"{first}{second} {int(front.sum())} of {int(designs.front.sum())} designs of the front{within}, "
@@ -52,11 +63,9 @@ def compromise(designs: Designs, mask: NDArray[np.bool_]) -> int:
     return int(designs.trials[rows[np.argmin(np.nan_to_num(scaled, nan=np.inf).max(axis=1))]])
 
 
-def quality_best(designs: Designs, rows: NDArray[np.int64]) -> int | None:
-    """The trial with the best first objective of the study, among some rows."""
-    if not designs.objectives or not len(rows):
-        return None
-    costs = designs.cost(designs.objectives[0])[rows]
+def best(designs: Designs, name: str, rows: NDArray[np.int64]) -> int | None:
+    """The trial with the best value of an objective, among some rows."""
+    costs = designs.cost(name)[rows]
     return int(designs.trials[rows[np.nanargmin(costs)]]) if np.isfinite(costs).any() else None
 
 
@@ -66,16 +75,20 @@ def naming(designs: Designs, row: int) -> str:
     for name in _NAMING:
         if name in designs.columns:
             value = designs.table[name].iloc[row]
-            label = {"serving.tables.tier": "tables in", "serving.tier": "tables in", "system.accelerator": "on"}
+            label = {
+                "serving.tables.tier": "tables in",
+                "serving.tier": "tables in",
+                "system.accelerator": "on",
+            }
             shown = plain(value).upper() if "tier" in name else designs.columns[name].text(value)
             words.append(f"{label.get(name, designs.columns[name].label)} {shown}")
     return ", ".join(words) or "no varied parameter"
 
 
-def against(designs: Designs, trial: int, other: int) -> str:
-    """`Against #173 it is 38 % cheaper ...`: the differences of one design to another."""
-    parts = differences(designs, other, trial)
-    return f"Against #{other} (best {designs.columns[designs.objectives[0]].label}): " + "; ".join(parts) + "."
+def against(designs: Designs, trial: int, name: str, other: int | None) -> str:
+    """`Against #173 (best TPOT): 38 % lower cost ...`: the differences of one design to another."""
+    parts = differences(designs, other if other is not None else trial, trial)
+    return f"Against #{other} (best {designs.columns[name].label}): " + "; ".join(parts) + "."
 
 
 def differences(designs: Designs, first: int, second: int) -> list[str]:
@@ -100,11 +113,15 @@ def difference(designs: Designs, name: str, a: int, b: int) -> str:
         if not gap:
             return f"equal {column.label}"
         amount = significant(abs(gap) * column.factor, 2)
-        return f"{amount} {column.unit} {_better(column, gap)}{noise}"
+        return f"{amount} {column.unit or column.label} {_better(column, gap)}{noise}"
     if one == 0 or abs(gap) < 5e-4 * abs(one):
         return f"equal {column.label}"
     ratio = two / one
-    amount = f"{significant(ratio)} times the" if ratio >= 2 else f"{abs(gap / one):.0%} {'higher' if gap > 0 else 'lower'}"
+    amount = (
+        f"{significant(ratio)} times the"
+        if ratio >= 2
+        else f"{abs(gap / one):.0%} {'higher' if gap > 0 else 'lower'}"
+    )
     return f"{amount} {column.label}"
 
 
@@ -121,7 +138,12 @@ def infeasible(designs: Designs) -> str:
         if broken.any():
             worst = np.nanmin(amounts[broken]) * column.factor
             label = column.name.removeprefix("violation.")
-            counts.append((int(broken.sum()), f"{int(broken.sum())} break {label} (nearest by {significant(worst)} {column.unit})"))
+            counts.append(
+                (
+                    int(broken.sum()),
+                    f"{int(broken.sum())} break {label} (nearest by {significant(worst)} {column.unit})",
+                )
+            )
     counts.sort(reverse=True)
     reasons = ", ".join(text.replace(" )", ")") for _, text in counts[:3]) or "no reason was recorded"
     return f"No design of {len(designs):,} is feasible: {reasons}."
@@ -131,11 +153,13 @@ def tightest(designs: Designs, view: View) -> str:
     """Which single limit, lifted, would let designs back in."""
     gains: Counter[str] = Counter()
     for name in [*view.limits, *view.only]:
-        loose = View(**{
-            **vars(view),
-            "limits": {key: value for key, value in view.limits.items() if key != name},
-            "only": {key: value for key, value in view.only.items() if key != name},
-        })
+        loose = View(
+            **{
+                **vars(view),
+                "limits": {key: value for key, value in view.limits.items() if key != name},
+                "only": {key: value for key, value in view.only.items() if key != name},
+            }
+        )
         if name in designs.columns:
             gains[name] = int((designs.kept(loose) & designs.feasible).sum())
     if not gains or not max(gains.values()):
@@ -165,13 +189,20 @@ def changed(before: Designs, after: Designs) -> str:
     """What a what-if did: the knee that moved, and how the front's tiers or accelerators shifted."""
     gone = int((before.front & ~after.front).sum())
     came = int((after.front & ~before.front).sum())
-    sentence = f"{came} designs join the front and {gone} leave it" if came or gone else "the front keeps its designs"
+    sentence = (
+        f"{came} designs join the front and {gone} leave it"
+        if came or gone
+        else "the front keeps its designs"
+    )
     shifts = []
     for name in _NAMING[:3]:
         if name in after.columns:
             texts = after.table[name].map(plain).to_numpy(str)
             for value in np.unique(texts):
-                then, now = int((before.front & (texts == value)).sum()), int((after.front & (texts == value)).sum())
+                then, now = (
+                    int((before.front & (texts == value)).sum()),
+                    int((after.front & (texts == value)).sum()),
+                )
                 if then != now:
                     shifts.append(f"{after.columns[name].label} {value}: {then} → {now}")
     moved = ""

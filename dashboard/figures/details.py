@@ -1,5 +1,6 @@
 """Why one design is where it is: pure functions of its evaluation, the JSON document of `codesign evaluate`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from dashboard.columns import significant
@@ -18,7 +19,11 @@ def memory(document: dict[str, Any], capacities: dict[str, float], theme: str) -
     """
     look = style.theme(theme)
     hold = contents(document)
-    tiers = [tier for tier in ("hbm", "dram", "cxl", "ssd") if capacities.get(tier) or sum(hold.get(tier, {}).values())]
+    tiers = [
+        tier
+        for tier in ("hbm", "dram", "cxl", "ssd")
+        if capacities.get(tier) or sum(hold.get(tier, {}).values())
+    ]
     if not tiers:
         return style.empty(theme, "this design says nothing about memory")
     names = {tier: f"{tier.upper()}<br>{significant(capacities.get(tier, 0) / GIB)} GiB" for tier in tiers}
@@ -29,7 +34,8 @@ def memory(document: dict[str, Any], capacities: dict[str, float], theme: str) -
             percent = [100 * held / capacities[tier] if capacities.get(tier) else 0.0
                        for held, tier in zip(share, tiers, strict=True)]  # fmt: skip
             data.append(_bar(percent, [names[t] for t in tiers], _PART_NAMES[part], look.categories[number],
-                             [f"{significant(s / GIB)} GiB" if p > 16 else "" for s, p in zip(share, percent, strict=True)]))  # fmt: skip
+                             [f"{significant(s / GIB)} GiB" if p > 16 else ""
+                              for s, p in zip(share, percent, strict=True)]))  # fmt: skip
     left = []
     for tier in tiers:
         free = capacities.get(tier, 0.0) - sum(hold.get(tier, {}).values())
@@ -41,7 +47,8 @@ def memory(document: dict[str, Any], capacities: dict[str, float], theme: str) -
         "data": data,
         "layout": style.layout(
             theme, barmode="stack", bargap=0.35, margin={"l": 70, "r": 10, "t": 4, "b": 40},
-            legend={"orientation": "h", "y": -0.42, "x": 0, "yanchor": "top", "font": {"size": 11}, "traceorder": "normal"},
+            legend={"orientation": "h", "y": -0.42, "x": 0, "yanchor": "top", "font": {"size": 11},
+                    "traceorder": "normal"},
             xaxis=style.axis(theme, "share of the tier (%)", range=[0, max(100, *(sum(hold.get(t, {}).values()) * 100
                              / capacities[t] if capacities.get(t) else 0 for t in tiers))]),
             yaxis=style.axis(theme, autorange="reversed"), shapes=[_end_of_tier(look)],
@@ -49,14 +56,23 @@ def memory(document: dict[str, Any], capacities: dict[str, float], theme: str) -
     }  # fmt: skip
 
 
-_PART_NAMES = {"weights": "weights", "tables": "Engram tables", "activations": "activations", "kv": "KV cache"}
+_PART_NAMES = {
+    "weights": "weights",
+    "tables": "Engram tables",
+    "activations": "activations",
+    "kv": "KV cache",
+}
 
 
 def contents(document: dict[str, Any]) -> dict[str, dict[str, float]]:
     """Tier -> part -> bytes, of an evaluation: HBM per accelerator, host tiers per node."""
     memory = document.get("memory") or {}
     accelerator = memory.get("accelerator", memory)
-    hold = {"hbm": {part: accelerator.get(f"{part}_bytes") or 0.0 for part in ("weights", "tables", "activations")}}
+    hold = {
+        "hbm": {
+            part: accelerator.get(f"{part}_bytes") or 0.0 for part in ("weights", "tables", "activations")
+        }
+    }
     hold["hbm"]["kv"] = accelerator.get("kv_bytes") or 0.0
     host = memory.get("host") or {}
     for tier in ("dram", "cxl", "ssd"):
@@ -71,18 +87,44 @@ def timeline(document: dict[str, Any], theme: str) -> style.Figure:
     if not steps:
         return style.empty(theme, "no breakdown was recorded for this design")
     data = []
-    for number, (name, seconds) in enumerate(steps):
-        colour = look.categories[number % len(look.categories)]
-        data.append(_bar([seconds * 1e3], ["step"], name, colour, [name if seconds > 0.12 * total(steps) else ""]))
+    largest = [name for name, _ in sorted(steps, key=lambda step: -step[1])[: len(look.categories) - 1]]
+    for name, seconds in steps:
+        colour = look.categories[largest.index(name)] if name in largest else look.grid
+        data.append(
+            _bar(
+                [seconds * 1e3],
+                ["step"],
+                name,
+                colour,
+                [name if seconds > 0.018 * len(name) * total(steps) else ""],
+            )
+        )
     lookup = document.get("lookup") or {}
     window, reads, stall = (float(lookup.get(key) or 0.0) * 1e3 for key in ("window_s", "time_s", "stall_s"))
     rows = (("window", window, look.grid, "time in which the reads may hide"),
             ("reads", max(0.0, reads - stall), look.categories[2], "table reads, hidden"))  # fmt: skip
     for row, length, colour, name in rows:
         if length > 0:
-            data.append(_bar([length], [row], name, colour, [f"{significant(length)} ms" if length > 0.15e3 * total(steps) else ""], look.ink))
+            data.append(
+                _bar(
+                    [length],
+                    [row],
+                    name,
+                    colour,
+                    [f"{significant(length)} ms" if length > 0.15e3 * total(steps) else ""],
+                    look.ink,
+                )
+            )
     if stall > 0:
-        data.append(_bar([stall], ["reads"], "stall", look.categories[1], [f"stall {significant(stall)} ms" if stall > 0.2e3 * total(steps) else ""]))
+        data.append(
+            _bar(
+                [stall],
+                ["reads"],
+                "stall",
+                look.categories[1],
+                [f"stall {significant(stall)} ms" if stall > 0.2e3 * total(steps) else ""],
+            )
+        )
     return {
         "data": data,
         "layout": style.layout(
@@ -155,40 +197,41 @@ def roofline(document: dict[str, Any], peak_flops: float, bandwidth: float, them
     ridge = peak_flops / bandwidth
     data.append({"type": "scatter", "mode": "lines", "x": [low, ridge, high], "hoverinfo": "skip", "showlegend": False,
                  "y": [low * bandwidth / 1e12, peak_flops / 1e12, peak_flops / 1e12], "line": {"color": look.quiet}})  # fmt: skip
+    slowest = sorted(names, key=lambda name: -sum(step["time_s"] for step in names[name]))[:3]
+    most = max(step["time_s"] for step in points)
     for number, (name, steps) in enumerate(names.items()):
         data.append({
-            "type": "scatter", "mode": "markers", "name": style.escape(name),
+            "type": "scatter", "mode": "markers+text", "name": style.escape(name), "textposition": "bottom center",
+            "textfont": {"size": 10},
             "x": [step["flops"] / step["bytes"] for step in steps],
             "y": [step["flops"] / step["time_s"] / 1e12 for step in steps],
-            "text": [f"{step['bound']}-bound, {significant(step['time_s'] * 1e6)} us" for step in steps],
-            "hovertemplate": style.escape(name) + "<br>%{x:.3~g} FLOP/B, %{y:.3~g} TFLOP/s<br>%{text}<extra></extra>",
-            "marker": {"size": 9, "color": look.categories[number % 8], "symbol": style.SYMBOLS[number % 8]},
+            "text": [style.escape(name) if name in slowest and n == 0 else "" for n in range(len(steps))],
+            "customdata": [f"{step['bound']}-bound, {significant(step['time_s'] * 1e6)} us" for step in steps],
+            "hovertemplate": style.escape(name) + "<br>%{x:.3~g} FLOP/B, %{y:.3~g} TFLOP/s<br>%{customdata}<extra></extra>",
+            "marker": {"size": [6 + 16 * (step["time_s"] / most) ** 0.5 for step in steps], "opacity": 0.8,
+                       "color": look.categories[number % 8], "symbol": style.SYMBOLS[number % 8]},
         })  # fmt: skip
     return {
         "data": data,
         "layout": style.layout(
-            theme, legend={"font": {"size": 10}, "orientation": "h", "y": -0.3, "x": 0, "yanchor": "top"},
+            theme, showlegend=False,
             xaxis=style.axis(theme, "FLOPs per byte moved", type="log"),
-            yaxis=style.axis(theme, "reached (TFLOP/s)", type="log"), margin={"l": 62, "r": 12, "t": 8, "b": 90},
+            yaxis=style.axis(theme, "reached (TFLOP/s)", type="log"), margin={"l": 62, "r": 12, "t": 8, "b": 46},
         ),
     }  # fmt: skip
 
 
-def learning_curve(curve: list[tuple[float, float]], doubt: float, theme: str) -> style.Figure:
-    """The proxy's held-out bits per byte against the tokens it was trained on; the bar is one standard error."""
+def learning_curve(curve: Sequence[tuple[int, float]], theme: str) -> style.Figure:
+    """The proxy's training loss against its steps; curve: (step, nats per token)."""
     look = style.theme(theme)
-    if not curve:
-        return style.empty(theme, "no learning curve was recorded for this model")
-    tokens, bits = zip(*curve, strict=True)
     return {
         "data": [{
-            "type": "scatter", "mode": "lines+markers", "x": [t / 1e6 for t in tokens], "y": list(bits),
-            "line": {"color": look.categories[0]}, "hovertemplate": "%{x:.3~g} M tokens: %{y:.3f}<extra></extra>",
-            "error_y": {"type": "data", "array": [0.0] * (len(bits) - 1) + [doubt]},
+            "type": "scatter", "mode": "lines", "x": [step for step, _ in curve], "y": [loss for _, loss in curve],
+            "line": {"color": look.categories[0]}, "hovertemplate": "step %{x}: %{y:.3f}<extra></extra>",
         }],
         "layout": style.layout(
-            theme, showlegend=False, xaxis=style.axis(theme, "tokens trained on (millions)"),
-            yaxis=style.axis(theme, "bits per byte"),
+            theme, showlegend=False, xaxis=style.axis(theme, "training step"),
+            yaxis=style.axis(theme, "training loss (nats per token)"),
         ),
     }  # fmt: skip
 

@@ -57,4 +57,3 @@ def _path(history: list[tuple[str, float]], view: View, look: style.Theme) -> di
         "marker": {"size": 7, "color": look.paper, "line": {"color": look.ink, "width": 1.5}},
         "customdata": [date for date, _ in shown], "hovertemplate": "%{customdata}<extra></extra>",
     }  # fmt: skip
-

@@ -39,10 +39,15 @@ def draw(designs: Designs, view: View, references: tuple[Reference, ...] = ()) -
     painter = _Painter(designs, view)
     shown = kept & feasible
     data: list[dict[str, Any]] = []
+    outside = feasible & ~kept
+    if outside.any() and not painter.dense:
+        data.append(painter.outside(outside & (designs.front if view.front_only else True)))
     if not view.front_only:
         data += painter.crosses(kept & ~feasible)
-        data += painter.density(shown & ~designs.front) if painter.dense else painter.points(
-            shown & ~designs.front, faint=True
+        data += (
+            painter.density(shown & ~designs.front)
+            if painter.dense
+            else painter.points(shown & ~designs.front, faint=True)
         )
     if flat and designs.ghost is not None:
         data += painter.ghost(designs.ghost)
@@ -52,7 +57,12 @@ def draw(designs: Designs, view: View, references: tuple[Reference, ...] = ()) -
     data += painter.marks(references)
     axes = {axis: designs.columns[getattr(view, axis)] for axis in ("x", "y") + (() if flat else ("z",))}
     settings = {
-        name: style.axis(view.theme, heading(column), type="log" if name in view.log else "linear")
+        name: style.axis(
+            view.theme,
+            heading(column),
+            type="log" if name in view.log else "linear",
+            range=span(designs, column, name in view.log),
+        )
         for name, column in axes.items()
     }
     # zoom and selection survive new trials, but not other axes
@@ -60,9 +70,27 @@ def draw(designs: Designs, view: View, references: tuple[Reference, ...] = ()) -
     shape: dict[str, Any] = (
         {"xaxis": settings["x"], "yaxis": settings["y"], "dragmode": "select", "selectdirection": "any"}
         if flat
-        else {"scene": {f"{name}axis": {**value, "backgroundcolor": "rgba(0,0,0,0)"} for name, value in settings.items()}}
+        else {
+            "scene": {
+                f"{name}axis": {**value, "backgroundcolor": "rgba(0,0,0,0)"}
+                for name, value in settings.items()
+            }
+        }
     )
     return {"data": data, "layout": style.layout(view.theme, uirevision=steady, hovermode="closest", **shape)}
+
+
+def span(designs: Designs, column: Column, log: bool) -> list[float] | None:
+    """The ends of an axis: those of the feasible designs with a little room, so that limits do not move it."""
+    values = designs.values(column.name)
+    known = values[(designs.feasible if designs.feasible.any() else True) & np.isfinite(values)]
+    if log:
+        known = np.log10(known[known > 0])
+    if not len(known):
+        return None
+    low, high = float(known.min()), float(known.max())
+    room = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
+    return [low - room, high + room]
 
 
 def heading(column: Column) -> str:
@@ -80,7 +108,9 @@ class _Painter:
         self.axes = [name for name in (view.x, view.y, view.z) if name in designs.columns]
         self.flat = len(self.axes) == 2
         self.dense = self.flat and len(designs) > MOST_GL_POINTS
-        self.kind = "scatter3d" if not self.flat else "scattergl" if len(designs) > MOST_SVG_POINTS else "scatter"
+        self.kind = (
+            "scatter3d" if not self.flat else "scattergl" if len(designs) > MOST_SVG_POINTS else "scatter"
+        )
         self.colour = designs.columns.get(view.colour)
 
     def _at(self, rows: NDArray[Any], designs: Designs | None = None) -> dict[str, Any]:
@@ -93,7 +123,9 @@ class _Painter:
             f"{style.escape(self.designs.columns[column].label)} %{{{axis}:.4~g}} {self.designs.columns[column].unit}"
             for axis, column in zip("xyz", self.axes, strict=False)
         ]
-        template = "<b>#%{customdata}</b> " + style.escape(name) + "<br>" + "<br>".join(lines) + "<extra></extra>"
+        template = (
+            "<b>#%{customdata}</b> " + style.escape(name) + "<br>" + "<br>".join(lines) + "<extra></extra>"
+        )
         return {
             "type": self.kind, "mode": "markers", "name": style.escape(name), **self._at(rows),
             "customdata": style.packed(self.designs.trials[rows]),
@@ -106,8 +138,7 @@ class _Painter:
         if self.colour is None or not mask.any():
             rows = np.flatnonzero(mask)
             marker: dict[str, Any] = {"size": size, "opacity": opacity, "color": self.look.categories[0]}
-            return [self._trace(rows, "dominated" if faint else "Pareto front", marker=marker,
-                                **self._doubt(rows, faint))]  # fmt: skip
+            return [self._trace(rows, "dominated" if faint else "Pareto front", marker=marker)]
         if self.colour.numeric:
             rows = np.flatnonzero(mask)
             values = self.designs.values(self.colour.name)
@@ -120,8 +151,7 @@ class _Painter:
                 "colorbar": {"title": {"text": style.escape(self.colour.title), "side": "right"}, "thickness": 12,
                              "outlinewidth": 0, "len": 0.9},
             }  # fmt: skip
-            return [self._trace(rows, "dominated" if faint else "Pareto front", marker=marker,
-                                **self._doubt(rows, faint))]  # fmt: skip
+            return [self._trace(rows, "dominated" if faint else "Pareto front", marker=marker)]
         texts = self.designs.table[self.colour.name].map(plain).to_numpy(str)
         groups = categories(self.designs, self.colour)
         traces = []
@@ -131,25 +161,35 @@ class _Painter:
             rows = np.flatnonzero(chosen)
             if len(rows):
                 symbol = style.SYMBOLS[number] if self.flat else style.SYMBOLS[number % 3]
-                marker = {"size": size, "opacity": opacity, "color": self.look.categories[number], "symbol": symbol}
+                marker = {
+                    "size": size,
+                    "opacity": opacity,
+                    "color": self.look.categories[number],
+                    "symbol": symbol,
+                }
                 title = "others" if rest else f"{self.colour.label} {group}"
-                traces.append(self._trace(rows, title, marker=marker, legendgroup=title, showlegend=not faint,
-                                          **self._doubt(rows, faint)))  # fmt: skip
+                traces.append(
+                    self._trace(rows, title, marker=marker, legendgroup=title, showlegend=not faint)
+                )
             if rest:
                 break
         return traces
 
-    def _doubt(self, rows: NDArray[Any], faint: bool) -> dict[str, Any]:
-        """Error bars of one standard error on the front's points, for every axis whose figure has one."""
+    def _doubt(self, rows: NDArray[Any]) -> dict[str, Any]:
+        """Error bars of one standard error, for every axis whose figure has one."""
         bars: dict[str, Any] = {}
-        if not faint and self.flat:
-            for axis, name in zip("xy", self.axes, strict=True):
-                if name in self.designs.doubts:
-                    error = self.designs.table[self.designs.doubts[name]].to_numpy(float)[rows]
-                    factor = self.designs.columns[name].factor
-                    bars[f"error_{axis}"] = {"type": "data", "array": np.nan_to_num(error * factor).tolist(),
-                                             "thickness": 1, "width": 3}  # fmt: skip
+        for axis, name in zip("xy", self.axes, strict=True):
+            if name in self.designs.doubts:
+                error = self.designs.table[self.designs.doubts[name]].to_numpy(float)[rows]
+                factor = self.designs.columns[name].factor
+                bars[f"error_{axis}"] = {"type": "data", "array": np.nan_to_num(error * factor).tolist(),
+                                         "thickness": 1, "width": 3, "color": self.look.quiet}  # fmt: skip
         return bars
+
+    def outside(self, mask: Mask) -> dict[str, Any]:
+        """Feasible designs that the limits leave out: there, but no more."""
+        marker = {"size": 4 if self.flat else 2, "opacity": 0.35, "color": self.look.quiet}
+        return self._trace(np.flatnonzero(mask), "outside your limits", marker=marker)
 
     def crosses(self, mask: Mask) -> list[dict[str, Any]]:
         rows = np.flatnonzero(mask)
@@ -188,7 +228,9 @@ class _Painter:
         if not len(rows) or not all(column.direction for column in columns):
             return []
         line = rows[projected_front(*(self.designs.cost(name)[rows] for name in self.axes))]
-        return [self._line(self._at(line), "front of these two", self.look.ink, "solid")]
+        doubt = self._doubt(line)
+        name = "front of these two" + (" ± 1 standard error" if doubt else "")
+        return [self._line({**self._at(line), **doubt}, name, self.look.ink, "solid")]
 
     def ghost(self, before: Designs) -> list[dict[str, Any]]:
         """The front of these two axes before the what-if, as a dotted line."""
@@ -222,7 +264,9 @@ class _Painter:
         opened = self.designs.row(self.view.trial)
         rings.append(self._rings({opened: [f"#{self.view.trial}"]} if opened is not None else {}, "open",
                                  self.look.accent, 25, "bottom center"))  # fmt: skip
-        stars = [reference for reference in references if all(name in reference.figures for name in self.axes)]
+        stars = [
+            reference for reference in references if all(name in reference.figures for name in self.axes)
+        ]
         if stars:
             at = {axis: [star.figures[name] * self.designs.columns[name].factor for star in stars]
                   for axis, name in zip("xyz", self.axes, strict=False)}  # fmt: skip
@@ -243,11 +287,16 @@ class _Painter:
         rows = np.array(list(words), int)
         marker: dict[str, Any] = {"symbol": "circle-open", "size": size if self.flat else size / 2, "color": colour,
                                   "line": {"width": 2, "color": colour}}  # fmt: skip
+        flat = {"cliponaxis": False} if self.flat else {}
         return [{
-            "type": "scatter" if self.flat else "scatter3d", "mode": "markers+text", "name": name, **self._at(rows),
-            "text": [style.escape(", ".join(texts)) for texts in words.values()], "textposition": where,
+            "type": "scatter" if self.flat else "scatter3d", "mode": "markers+text", "name": name, **self._at(rows), **flat,
+            "text": [style.escape(", ".join(texts)) for texts in words.values()],
+            "textposition": [where if n % 2 == 0 else _OPPOSITE.get(where, where) for n in range(len(words))],
             "textfont": {"size": 11, "color": colour}, "hoverinfo": "skip", "marker": marker, "showlegend": False,
         }]  # fmt: skip
+
+
+_OPPOSITE = {"top center": "bottom center", "bottom center": "top center"}
 
 
 def categories(designs: Designs, column: Column) -> list[str]:

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
+from scipy.special import stdtrit
 
+from codesign.front import hypervolume, non_dominated
 from dashboard.columns import plain
 from dashboard.designs import Designs
 from dashboard.figures import style
@@ -36,7 +38,7 @@ class Parabola(NamedTuple):
         """The curve and the half-width of its 95 % confidence band."""
         terms = np.vander(x, 3, increasing=True)
         spread = np.sqrt(np.einsum("ij,jk,ik->i", terms, self.covariance, terms))
-        return terms @ self.coefficients, stats.t.ppf(0.975, self.freedom) * spread
+        return terms @ self.coefficients, stdtrit(self.freedom, 0.975) * spread
 
     def lowest(self) -> tuple[float, float] | None:
         """Where the curve is lowest and the standard error of that; None where it has no lowest point.
@@ -58,7 +60,8 @@ def parabola(x: NDArray[np.float64], y: NDArray[np.float64]) -> Parabola | None:
     coefficients, *_ = np.linalg.lstsq(terms, y, rcond=None)
     freedom = len(x) - 3
     variance = float(((y - terms @ coefficients) ** 2).sum() / freedom)
-    return Parabola(coefficients, variance * np.linalg.inv(terms.T @ terms), freedom)
+    covariance = variance * np.linalg.inv(terms.T @ terms)
+    return Parabola(np.asarray(coefficients, float), np.asarray(covariance, float), freedom)
 
 
 def models(designs: Designs) -> NDArray[np.int64]:
@@ -86,7 +89,9 @@ def share(designs: Designs, view: View, rows: NDArray[np.int64]) -> Card:
     """Engram share against loss, with the fitted U-curve and its interval."""
     title, name = "How much Engram?", "model.engram_share"
     if name not in designs.columns:
-        return Card(title, "The space does not vary the Engram share.", style.empty(view.theme, "one share only"))
+        return Card(
+            title, "The space does not vary the Engram share.", style.empty(view.theme, "one share only")
+        )
     look = style.theme(view.theme)
     x, y = designs.table[name].to_numpy(float)[rows], designs.values(QUALITY)[rows]
     known = np.isfinite(x)
@@ -122,9 +127,18 @@ def size(designs: Designs, view: View, rows: NDArray[np.int64]) -> Card:
     reading = "No model with tables yet."
     if known.sum() >= 3:
         slope, _, r, p, _ = stats.linregress(np.log2(x[known]), y[known])
-        effect = "no clear effect" if p > 0.05 else f"{abs(slope):.4f} bits per byte {'less' if slope < 0 else 'more'}"
+        effect = (
+            "no clear effect"
+            if p > 0.05
+            else f"{abs(slope):.4f} bits per byte {'less' if slope < 0 else 'more'}"
+        )
         reading = f"Twice the table bytes: {effect} (r = {r:.2f}, {int(known.sum())} models)."
-    figure = _xy([_dots(designs, rows[known], x[known], y[known], look, QUALITY)], view, "Engram tables (GiB)", "bits per byte")
+    figure = _xy(
+        [_dots(designs, rows[known], x[known], y[known], look, QUALITY)],
+        view,
+        "Engram tables (GiB)",
+        "bits per byte",
+    )
     figure["layout"]["xaxis"]["type"] = "log"
     return Card("How large should the tables be?", reading, figure)
 
@@ -133,7 +147,9 @@ def placement(designs: Designs, view: View, rows: NDArray[np.int64]) -> Card:
     """Which layers the tables feed, against loss: mean and standard error per set of layers."""
     title, name = "Which layers?", "model.engram_layers"
     if name not in designs.columns:
-        return Card(title, "The space does not vary the layers.", style.empty(view.theme, "one placement only"))
+        return Card(
+            title, "The space does not vary the layers.", style.empty(view.theme, "one placement only")
+        )
     look = style.theme(view.theme)
     texts = designs.table[name].map(plain).to_numpy(str)[rows]
     y = designs.values(QUALITY)[rows]
@@ -147,14 +163,21 @@ def placement(designs: Designs, view: View, rows: NDArray[np.int64]) -> Card:
               for text in groups]  # fmt: skip
     marks = [(layer, rank) for rank, text in enumerate(groups) for layer in layers
              if str(layer) in [part.strip() for part in text.split(",")]]  # fmt: skip
-    names = [f"{value:.3f}" + (f" ± {error:.3f}" if error else "") for value, error in zip(means, errors, strict=True)]
+    names = [
+        f"{value:.3f}" + (f" ± {error:.3f}" if error else "")
+        for value, error in zip(means, errors, strict=True)
+    ]
     figure = _xy([{
         "type": "scatter", "mode": "markers", "x": [layer for layer, _ in marks], "y": [rank for _, rank in marks],
         "hovertemplate": "layer %{x}<extra></extra>",
         "marker": {"size": 13, "symbol": "square", "colorscale": style.SCALE, "reversescale": True,
                    "color": [means[rank] for _, rank in marks], "line": {"width": 1, "color": look.quiet}},
     }], view, "layer that reads tables (counted from 0)", "mean bits per byte")  # fmt: skip
-    figure["layout"]["yaxis"] |= {"tickvals": list(range(len(groups))), "ticktext": names, "autorange": "reversed"}
+    figure["layout"]["yaxis"] |= {
+        "tickvals": list(range(len(groups))),
+        "ticktext": names,
+        "autorange": "reversed",
+    }
     figure["layout"]["xaxis"] |= {"tickvals": layers}
     return Card(title, f"Best first: layers {groups[0]} with {names[0]} bits per byte on average, over "
                        f"{int((texts == groups[0]).sum())} models.", figure)  # fmt: skip
@@ -163,14 +186,18 @@ def placement(designs: Designs, view: View, rows: NDArray[np.int64]) -> Card:
 def progress(designs: Designs, view: View) -> Card:
     """Hypervolume of the front over trials, as a share of the last."""
     title = "Is the search still finding better designs?"
-    import moocore  # noqa: PLC0415
-
     rows = np.flatnonzero(designs.feasible)
-    costs = np.column_stack([designs.cost(name)[rows] for name in designs.objectives]) if len(rows) else np.empty((0, 1))
+    costs = (
+        np.column_stack([designs.cost(name)[rows] for name in designs.objectives])
+        if len(rows)
+        else np.empty((0, 1))
+    )
     known = np.isfinite(costs).all(axis=1)
     rows, costs = rows[known], costs[known]
     if len(rows) < 5:
-        return Card(title, "Too few feasible designs to tell.", style.empty(view.theme, "fewer than five designs"))
+        return Card(
+            title, "Too few feasible designs to tell.", style.empty(view.theme, "fewer than five designs")
+        )
     front = costs[designs.front[rows]] if designs.front[rows].any() else costs
     low, high = front.min(axis=0), front.max(axis=0)
     scaled = (costs - low) / np.where(high > low, high - low, 1.0)
@@ -179,9 +206,8 @@ def progress(designs: Designs, view: View) -> Card:
     best, volumes = scaled[:0], []
     for start, stop in zip([0, *steps[:-1]], steps, strict=True):
         best = np.vstack([best, scaled[start:stop]])
-        best = best[moocore.is_nondominated(best)]
-        inside = best[(best < reference).all(axis=1)]
-        volumes.append(float(moocore.hypervolume(inside, ref=reference)) if len(inside) else 0.0)
+        best = best[non_dominated(best)]
+        volumes.append(hypervolume(best, reference))
     share = np.array(volumes) / (volumes[-1] or 1.0)
     look = style.theme(view.theme)
     late = 1 - share[np.searchsorted(steps, 0.75 * len(rows)) - 1] if len(steps) > 4 else 1.0
@@ -202,8 +228,12 @@ def importance(designs: Designs, view: View) -> Card:
     names = [c.name for c in designs.named("parameter") if designs.table[c.name].astype(str).nunique() > 1]
     rows = np.flatnonzero(designs.feasible)
     if not names or len(rows) < 10:
-        return Card(title, "Too few feasible designs to tell.", style.empty(view.theme, "fewer than ten designs"))
-    strengths = np.array([[explained(designs, rows, name, goal) for goal in designs.objectives] for name in names])
+        return Card(
+            title, "Too few feasible designs to tell.", style.empty(view.theme, "fewer than ten designs")
+        )
+    strengths = np.array(
+        [[explained(designs, rows, name, goal) for goal in designs.objectives] for name in names]
+    )
     order = np.argsort(-np.nanmax(strengths, axis=1))[:10]
     labels = [designs.columns[names[index]].label for index in order]
     goals = [designs.columns[goal].label for goal in designs.objectives]
@@ -240,7 +270,9 @@ def correlation(designs: Designs, view: View) -> Card:
     values = np.column_stack([designs.cost(name)[designs.feasible] for name in names])
     values = values[np.isfinite(values).all(axis=1)]
     if len(values) < 10 or len(names) < 2:
-        return Card(title, "Too few feasible designs to tell.", style.empty(view.theme, "fewer than ten designs"))
+        return Card(
+            title, "Too few feasible designs to tell.", style.empty(view.theme, "fewer than ten designs")
+        )
     ranks = np.apply_along_axis(stats.rankdata, 0, values)
     with np.errstate(invalid="ignore", divide="ignore"):
         matrix = np.nan_to_num(np.corrcoef(ranks.T))
@@ -255,12 +287,19 @@ def correlation(designs: Designs, view: View) -> Card:
 
 
 def _dots(
-    designs: Designs, rows: NDArray[np.int64], x: NDArray[np.float64], y: NDArray[np.float64], look: style.Theme, name: str
+    designs: Designs,
+    rows: NDArray[np.int64],
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    look: style.Theme,
+    name: str,
 ) -> dict[str, Any]:
     error: dict[str, Any] = {}
     if name in designs.doubts:
         doubt = designs.table[designs.doubts[name]].to_numpy(float)[rows]
-        error = {"error_y": {"type": "data", "array": np.nan_to_num(doubt).tolist(), "thickness": 1, "width": 2}}
+        error = {
+            "error_y": {"type": "data", "array": np.nan_to_num(doubt).tolist(), "thickness": 1, "width": 2}
+        }
     return {
         "type": "scatter", "mode": "markers", "x": x.tolist(), "y": y.tolist(), **error,
         "customdata": designs.trials[rows].tolist(), "hovertemplate": "#%{customdata}: %{y:.3f}<extra></extra>",
@@ -281,7 +320,13 @@ def _xy(data: list[dict[str, Any]], view: View, x: str, y: str) -> style.Figure:
 
 
 def _heat(
-    values: NDArray[np.float64], x: list[str], y: list[str], view: View, ends: tuple[float, float], form: str, scale: str
+    values: NDArray[np.float64],
+    x: list[str],
+    y: list[str],
+    view: View,
+    ends: tuple[float, float],
+    form: str,
+    scale: str,
 ) -> style.Figure:
     texts = [["" if not np.isfinite(value) else format(value, form) for value in row] for row in values]
     return {
@@ -296,5 +341,3 @@ def _heat(
             xaxis=style.axis(view.theme), yaxis=style.axis(view.theme, autorange="reversed"),
         ),
     }  # fmt: skip
-
-

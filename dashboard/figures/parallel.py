@@ -7,19 +7,27 @@ import numpy as np
 from dashboard.columns import plain
 from dashboard.designs import Designs
 from dashboard.figures import style
+from dashboard.figures.insight import explained
 from dashboard.view import View
 
 MOST_LINES = 300
+MOST_AXES = 10
 
 
 def dimensions(designs: Designs) -> list[str]:
-    """The columns that get an axis: the objectives, then the parameters that vary, at most ten in all."""
-    names = list(designs.objectives)
-    for column in designs.named("parameter"):
-        values = designs.table[column.name]
-        if len(names) < 10 and 1 < values.astype(str).nunique() <= (10_000 if column.numeric else 12):
-            names.append(column.name)
-    return names
+    """The columns that get an axis: the objectives, then the parameters that matter most, at most ten in all."""
+    rows = np.flatnonzero(designs.front)[:MOST_LINES]
+    varying = [
+        column.name
+        for column in designs.named("parameter")
+        if 1
+        < designs.table[column.name].iloc[rows].astype(str).nunique()
+        <= (MOST_LINES if column.numeric else 12)
+    ]
+    strength = {name: max(np.nan_to_num(explained(designs, rows, name, goal)) for goal in designs.objectives)
+                for name in varying}  # fmt: skip
+    chosen = sorted(varying, key=lambda name: -strength[name])[: MOST_AXES - len(designs.objectives)]
+    return [*designs.objectives, *(name for name in varying if name in chosen)]
 
 
 def draw(designs: Designs, view: View) -> style.Figure:
@@ -41,7 +49,7 @@ def draw(designs: Designs, view: View) -> style.Figure:
             low, high = float(np.nanmin(values)), float(np.nanmax(values))
             pad = 0.0 if high > low else abs(high) * 0.05 or 1.0
             span = [high + pad, low - pad] if column.direction == "maximize" else [low - pad, high + pad]
-            axis: dict[str, Any] = {"values": values.tolist(), "range": span, "tickformat": ".3~g"}
+            axis: dict[str, Any] = {"values": values.tolist(), "range": span, "tickformat": ".4~g"}
             if name in view.limits:
                 ends = view.limits[name]
                 axis["constraintrange"] = [

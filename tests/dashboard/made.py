@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+import cost_models
+
 from dashboard.columns import Column, describe
 from dashboard.designs import Designs
 from dashboard.figures.front import Reference
@@ -62,8 +64,12 @@ def designs(count: int = 400, seed: int = 0, version: int = 1) -> Designs:
         if name.startswith(("model.", "system.", "serving.")):
             columns[name] = describe(name, frame[name], "parameter")
         elif name.startswith("violation."):
-            columns[name] = describe(name, frame[name], "violation", unit="s" if name.endswith("_s") else "bytes")
-    return Designs("made", frame, columns, tuple(OBJECTIVES), {"bits_per_byte": "bits_per_byte.standard_error"}, version)
+            columns[name] = describe(
+                name, frame[name], "violation", unit="s" if name.endswith("_s") else "bytes"
+            )
+    return Designs(
+        "made", frame, columns, tuple(OBJECTIVES), {"bits_per_byte": "bits_per_byte.standard_error"}, version
+    )
 
 
 DOCUMENT: dict[str, Any] = {
@@ -94,11 +100,25 @@ class MadeSource:
     def recost(self, value: Designs, view: View) -> Designs:
         return value
 
+    def recoster(self, rows: Any) -> Any:
+        return self.recost
+
     def document(self, trial: int, view: View) -> dict[str, Any]:
         return DOCUMENT
 
     def parts(self, trial: int, view: View) -> dict[str, Any]:
-        return {"capacities": {"hbm": 80e9, "dram": 512e9}, "peak_flops": 989e12, "bandwidth": 3.35e12, "curve": []}
+        return {
+            "capacities": {"hbm": 80e9, "dram": 512e9},
+            "peak_flops": 989e12,
+            "bandwidth": 3.35e12,
+            "curve": [],
+        }
+
+    def catalogue(self, view: View) -> cost_models.Catalogue:
+        return cost_models.load_catalogue(view.scenario or None)
+
+    def export(self, trial: int, view: View) -> dict[str, str]:
+        return {"design.yaml": "model: {}\n", "report.html": "<p>report</p>"}
 
     def references(self, view: View) -> tuple[Reference, ...]:
         return ()

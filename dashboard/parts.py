@@ -1,0 +1,26 @@
+"""Small pieces that several panels are made of: a labelled figure, an accessible name."""
+
+from typing import Any
+
+from dash import dcc, html
+
+# Plotly 7 offers to upload figures to its makers' server; nothing may leave the machine.
+GRAPH_CONFIG: Any = {
+    "displaylogo": False,
+    "plotlyServerURL": "",
+    "showSendToCloud": False,
+    "modeBarButtonsToRemove": ["sendChartToCloud", "sendDataToCloud", "toImage"],
+    "responsive": True,
+}
+PLAIN_CONFIG: Any = {**GRAPH_CONFIG, "displayModeBar": False}
+
+
+def named(text: str) -> dict[str, Any]:
+    """What a screen reader calls an element."""
+    return {"aria-label": text}
+
+
+def figure(label: str, height: str, config: Any = GRAPH_CONFIG, **more: Any) -> html.Div:
+    """A figure of some height, with what a screen reader calls it; `more` goes to `dcc.Graph`."""
+    graph = dcc.Graph(config=config, responsive=True, style={"height": height}, **more)
+    return html.Div(graph, role="group", **named(label))

@@ -1,0 +1,128 @@
+"""What-ifs over a real study give what the cost models give for each design alone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import cost_models
+from codesign import results
+from codesign.errors import StudyError
+from dashboard import phase, whatif
+from dashboard.data import Study, newest
+from dashboard.view import View
+
+COSTS = (
+    "tpot_s",
+    "ttft_s",
+    "j_per_token",
+    "usd_per_mtok",
+    "capex_usd",
+    "operational_g_per_mtok",
+    "embodied_kg",
+)
+
+
+@pytest.fixture(scope="module")
+def study(storage: str) -> Study:
+    source = Study(None, storage)
+    source.read()
+    return source
+
+
+def test_the_table_is_the_study(study: Study, storage: str) -> None:
+    designs, record = study.read(), results.Reader("small", storage).read()
+    kept = record.table[record.table["state"].isin(["COMPLETE", "PRUNED"])]
+    assert designs.trials.tolist() == kept["trial"].tolist()
+    for name in record.objectives:
+        np.testing.assert_array_equal(
+            designs.table[name][designs.feasible], kept[name].to_numpy()[designs.feasible]
+        )
+    assert designs.front.tolist() == kept["front"].tolist()
+    assert designs.knee == int(kept["trial"][kept["knee"]].iloc[0])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"dram": 80.0}, {"electricity": 0.4, "grid": 20.0}, {"utilisation": 0.2}, {"context": 20000.0},
+     {"load": 3.0, "dram": 5.0, "ssd": 1.0}, {"slo": 4.0}],
+    ids=str,
+)  # fmt: skip
+def test_a_what_if_equals_each_design_evaluated_alone(study: Study, change: dict[str, float]) -> None:
+    designs = study.read()
+    asked = study.recost(designs, View(change=change))
+    catalogue = cost_models.load_catalogue(None, whatif.overrides(change))
+    for row in range(0, len(designs), 7):
+        trial = int(designs.trials[row])
+        design = whatif.altered(change)(study._now().record.design(trial))
+        alone = cost_models.evaluate(design, catalogue)
+        for name in COSTS:
+            figure = cost_models.OBJECTIVES[name].figure
+            assert asked.table[name].iloc[row] == pytest.approx(float(np.asarray(alone[figure])), rel=1e-9), (
+                name
+            )
+        if designs.table["state"].iloc[row] == "COMPLETE":
+            assert asked.feasible[row] == alone.feasible
+
+
+def test_a_price_scenario_replaces_the_prices_and_nothing_else(study: Study) -> None:
+    designs = study.read()
+    cheap = study.recost(designs, View(scenario="pre_shortage"))
+    dear = study.recost(designs, View(scenario="dram_5x"))
+    host = designs.table["system.host.dram_gib"].to_numpy(float) > 0
+    assert (cheap.table["capex_usd"][host] < dear.table["capex_usd"][host]).all()
+    np.testing.assert_allclose(cheap.table["tpot_s"], dear.table["tpot_s"])
+
+
+def test_the_loss_is_never_touched(study: Study) -> None:
+    designs = study.read()
+    asked = study.recost(designs, View(change={"context": 9000.0, "dram": 3.0}))
+    np.testing.assert_array_equal(asked.table["bits_per_byte"], designs.table["bits_per_byte"])
+
+
+def test_the_document_of_a_what_if_agrees_with_the_table(study: Study) -> None:
+    view = View(change={"dram": 80.0, "context": 5000.0})
+    asked = study.recost(study.read(), view)
+    trial = asked.knee
+    assert trial is not None
+    document = study.document(trial, view)
+    assert document["cost"]["usd_per_mtok"] == pytest.approx(
+        asked.table["usd_per_mtok"].iloc[asked.row(trial)]
+    )
+    assert document["quality"]["bits_per_byte"] == asked.table["bits_per_byte"].iloc[asked.row(trial)]
+
+
+def test_every_cell_of_the_phase_diagram_is_won_by_the_cheapest(study: Study) -> None:
+    designs = study.read()
+    view = View(flip_x="dram", flip_y="load", flip_of="serving.tables.tier")
+    phases = phase.compute(designs, view, study.recoster)
+    rows = set(phase.candidates(designs, view).tolist())
+    for i, j in ((0, 0), (7, 11), (14, 3)):
+        change = {"dram": float(phases.x[j]), "load": float(phases.y[i])}
+        here = study.recost(designs, View(change=change))
+        costs = {int(here.trials[r]): here.table["usd_per_mtok"].iloc[r] for r in rows if here.feasible[r]}
+        winner = int(phases.winners[i, j])
+        assert (winner == -1) == (not costs)
+        if costs:
+            assert costs[winner] == pytest.approx(min(costs.values()))
+
+
+def test_nothing_new_is_the_same_value_and_reading_again_costs_nothing(study: Study) -> None:
+    assert study.read() is study.read()
+
+
+def test_a_missing_study_is_one_line_that_helps(storage: str, tmp_path: object) -> None:
+    with pytest.raises(StudyError, match="no study 'other'; it holds small"):
+        Study("other", storage).read()
+    with pytest.raises(StudyError, match="no such database"):
+        Study(None, f"sqlite:///{tmp_path}/none.db").read()
+    assert newest(storage) == "small"
+
+
+def test_published_models_are_costed_on_the_knees_system(study: Study) -> None:
+    names = {reference.name: reference.figures for reference in study.references(View())}
+    knee = study._now().record.design(study.read().knee or 0)
+    for name, figures in names.items():
+        alone = cost_models.evaluate(replace(knee, model=cost_models.read_model(name)))
+        assert figures["tpot_s"] == pytest.approx(float(alone["latency.tpot_s"]))
+        assert "bits_per_byte" not in figures
