@@ -22,7 +22,7 @@ from codesign.traffic.check import compare
 from codesign.traffic.measure import profile
 from codesign.traffic.replay import stack_distances
 from codesign.traffic.reuse import reuse_times, survival
-from codesign.traffic.rows import layer_rows
+from codesign.traffic.rows import head_rows
 from codesign.traffic.source import Source, read
 from codesign.traffic.stream import Stream, join, ngram_keys
 from cost_models.design import Engram
@@ -84,7 +84,9 @@ def speed(source: Source) -> dict[str, float]:
     shipped = Profile.load("bundled-text")
     tables = [(2, 2.26e6, 16), (3, 2.26e6, 16)]
     capacities = np.geomspace(1e3, 1e7, 500)
-    rows = cpu_seconds(lambda: layer_rows(stream, engram, 0, source.canonical_vocab))
+    rows = cpu_seconds(
+        lambda: [head_rows(stream, engram, 0, head, source.canonical_vocab) for head in range(8)]
+    )
     reuse = cpu_seconds(lambda: reuse_times(keys, positions))
     curve = cpu_seconds(lambda: survival(*times, stream.tokens))
     replay = cpu_seconds(lambda: stack_distances(keys))

@@ -5,17 +5,22 @@ need the boundaries. A spec is None or "bundled" (State of the Union addresses a
 public domain), or a path:
 
     a .txt, .md or source file      one document (documents may be separated by U+001E)
-    .jsonl, also .gz, .xz           one document a line, its text under "text" (or "content")
+    .jsonl, also .gz, .xz, .bz2     one document a line, its text under "text" (or "content")
     .parquet                        column "text" or "content"; needs pyarrow
+    any of these as .zst            needs zstandard
     a folder with dataset_info.json a Hugging Face dataset saved with save_to_disk; needs datasets
     any other folder                every file above, in the order of their names
 """
 
+import bz2
+import codecs
+import contextlib
 import gzip
 import hashlib
 import importlib
 import json
 import lzma
+import zlib
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -42,7 +47,10 @@ TEXT_SUFFIXES = (
     ".rs",
     ".go",
 )
-OPENERS = {".gz": gzip.open, ".xz": lzma.open}
+OPENERS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+_CHUNK_BYTES = 4 << 20
+_LONGEST = 16 << 20  # characters of one document of a text file
+_LONGEST_LINE_BYTES = 256 << 20
 
 Spec = str | Path | None
 
@@ -128,7 +136,7 @@ def _is_saved_dataset(path: Path) -> bool:
 
 
 def _kind(path: Path) -> str | None:
-    suffixes = path.suffixes[-2:] if path.suffix in OPENERS else path.suffixes[-1:]
+    suffixes = path.suffixes[-2:] if path.suffix in {*OPENERS, ".zst"} else path.suffixes[-1:]
     kind = suffixes[0] if suffixes else ""
     if kind in (".jsonl", ".ndjson"):
         return "jsonl"
@@ -154,28 +162,61 @@ def _raw_documents(spec: Spec) -> Iterator[str]:
 
 
 def _open(path: Path) -> IO[Any]:
+    if path.suffix == ".zst":
+        return _optional("zstandard", path).open(path, "rb")
     return OPENERS.get(path.suffix, open)(path, "rb")  # type: ignore[operator]
 
 
-def _text(path: Path) -> Iterator[str]:
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[IO[Any]]:
     try:
         with _open(path) as handle:
-            text = handle.read().decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text (byte {error.start}); convert it first") from None
-    except (OSError, EOFError, lzma.LZMAError) as error:
+            yield handle
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
-    yield from text.split(RECORD_SEPARATOR)
+
+
+def _text(path: Path) -> Iterator[str]:
+    """Documents of one file, in bounded memory: a very long one comes in pieces that end with a line."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    rest, offset = "", 0
+    with _reading(path) as handle:
+        while chunk := handle.read(_CHUNK_BYTES):
+            pending = len(decoder.getstate()[0])
+            try:
+                rest += decoder.decode(chunk)
+            except UnicodeDecodeError as error:
+                raise InputError(_not_utf8(path, offset - pending + error.start)) from None
+            offset += len(chunk)
+            *whole, rest = rest.split(RECORD_SEPARATOR)
+            yield from whole
+            if len(rest) > _LONGEST:
+                cut = rest.rfind("\n") + 1 or len(rest)
+                yield rest[:cut]
+                rest = rest[cut:]
+    if decoder.getstate()[0]:
+        raise InputError(_not_utf8(path, offset - len(decoder.getstate()[0])))
+    yield rest
+
+
+def _not_utf8(path: Path, byte: int) -> str:
+    return f"{path}: not UTF-8 text (byte {byte}); convert it first"
 
 
 def _jsonl(path: Path) -> Iterator[str]:
-    with _open(path) as handle:
-        for number, line in enumerate(handle, start=1):
+    with _reading(path) as handle:
+        number = 0
+        while line := handle.readline(_LONGEST_LINE_BYTES):
+            number += 1
+            if len(line) == _LONGEST_LINE_BYTES:
+                raise InputError(
+                    f"{path}:{number}: a line of {len(line):,} bytes or more; split it into records"
+                )
             if not line.strip():
                 continue
             try:
                 record = json.loads(line)
-            except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            except (ValueError, RecursionError) as error:
                 raise InputError(f"{path}:{number}: not a JSON record: {error}") from None
             yield _field(record, f"{path}:{number}")
 

@@ -36,12 +36,12 @@ def profile(
     grid = time_grid(stream.tokens)
     curves = np.empty((len(orders), len(sequences), grid.size))
     tails = np.empty((len(orders), len(sequences)))
-    positions = {b: interleave(stream, b) for b in sequences}
-    for row, (order, keys) in enumerate(ngram_keys(stream, orders)):
-        for column, batch in enumerate(sequences):
+    for column, batch in enumerate(sequences):
+        positions = interleave(stream, batch)
+        for row, (order, keys) in enumerate(ngram_keys(stream, orders)):  # cheaper to make again than to keep
             if progress:
                 progress(f"reuse of {order}-grams, {batch} sequences")
-            P = _curve(keys, positions[batch], stream.tokens)
+            P = _curve(keys, positions, stream.tokens)
             curves[row, column] = P[grid]
             tails[row, column] = tail_exponent(P, stream.tokens)
     return Profile(tuple(orders), sequences, grid.astype(float), curves, tails, about or {})

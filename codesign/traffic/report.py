@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from codesign.traffic.layout import blocks, layouts
 from codesign.traffic.policies import s3_fifo_gain
 from codesign.traffic.reuse import reuse_times
-from codesign.traffic.rows import layer_rows
+from codesign.traffic.rows import head_rows
 from codesign.traffic.source import Progress, Source
 from codesign.traffic.statistics import coverage, distinct_share, growth, skew
 from codesign.traffic.stream import ngram_keys
@@ -142,12 +142,15 @@ def _layers(
     for layer in range(tables.sets(engram)):
         say(f"rows of Engram layer {layer + 1} of {tables.sets(engram)}")
         slots = tables.slots_per_head(model)
-        rows = layer_rows(stream, engram, layer, source.canonical_vocab, slots)
-        old, fresh = (
-            layer_rows(part, engram, layer, source.canonical_vocab, slots)[:, :, 0] for part in (past, new)
-        )
+        where = (engram, layer)
+        rows = head_rows(stream, *where, 0, source.canonical_vocab, slots)
+        old, fresh = (head_rows(part, *where, 0, source.canonical_vocab, slots) for part in (past, new))
+        distinct = np.zeros(rows.shape[1], dtype=np.int64)
+        for head in range(engram.heads):
+            each = rows if head == 0 else head_rows(stream, *where, head, source.canonical_vocab, slots)
+            distinct += [_distinct(each[:, i]) for i in range(rows.shape[1])]
         for i, order in enumerate(tables.orders(engram)):
-            unique = sum(_distinct(rows[:, i, head]) for head in range(engram.heads))
+            unique = int(distinct[i])
             table = int(tables.rows(model)[layer, i, 0])
             found.append(
                 {
@@ -158,9 +161,9 @@ def _layers(
                     "reads": stream.tokens * engram.heads,
                     "unique_rows": unique,
                     "unique_fraction": unique / (stream.tokens * engram.heads),
-                    "unique_fraction_per_chunk": distinct_share(chunk, rows[:, i, 0]),
-                    "unique_fraction_per_request": distinct_share(request, rows[:, i, 0]),
-                    **skew(rows[:, i, 0]),
+                    "unique_fraction_per_chunk": distinct_share(chunk, rows[:, i]),
+                    "unique_fraction_per_request": distinct_share(request, rows[:, i]),
+                    **skew(rows[:, i]),
                     "pinned": coverage(old[:, i], fresh[:, i], table, _PINNED_SHARES),
                     **per_order[order],
                     "hit_rate": caches["by_order"][order],

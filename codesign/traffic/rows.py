@@ -14,18 +14,19 @@ SEED = 0
 _VOCABULARY = 1 << 20  # canonical ids that the multipliers allow for, the same for every part of a text
 
 
-def layer_rows(
-    stream: Stream, engram: Engram, layer: int, canonical_vocab: int, slots: int = 0
+def head_rows(
+    stream: Stream, engram: Engram, layer: int, head: int, canonical_vocab: int, slots: int = 0
 ) -> NDArray[np.int64]:
-    """Rows that each token reads in one Engram layer: (tokens, orders, heads), numbered within each table.
+    """Rows that each token reads in the tables of one head of an Engram layer: (tokens, orders).
 
-    layer: index into `layer_ids`. slots: `tables.slots_per_head(model)`.
+    layer: index into `layer_ids`. slots: `tables.slots_per_head(model)`; a blocked head follows head 0.
     """
     layer_id = engram.layer_ids[layer] if engram.layer_ids else 0
-    moduli = tables.moduli(engram)[layer]
+    heads = [head] if head == 0 or not slots else [0, head]
+    moduli = tables.moduli(engram)[layer][:, heads]
     multipliers = tables.multipliers(layer_id, SEED, engram.max_order, canonical_vocab)
     rows = tables.row_ids(stream.ids, multipliers, moduli, PADDING, stream.places(), slots)
-    return rows.reshape(stream.tokens, *moduli.shape)
+    return rows.reshape(stream.tokens, *moduli.shape)[:, :, -1]
 
 
 def shared_reads(

@@ -16,7 +16,7 @@ from codesign.traffic.stream import REQUEST_TOKENS, Stream, requests
 from cost_models.errors import InputError
 
 VOCAB = 32768
-MAX_TOKENS = 16_000_000
+MAX_TOKENS = 8_000_000
 STDLIB = "stdlib"  # a text that every machine has: the source code of Python's own library
 _BYTES_PER_TOKEN = 6  # more than any usual tokenizer needs, so that the sample is not short of tokens
 _TRAINING_CHARACTERS = 4_000_000

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-tokens",
         metavar="N",
         type=positive,
-        default=16_000_000,
+        default=8_000_000,
         help="sample longer texts (%(default)s)",
     )
     parser.add_argument(
