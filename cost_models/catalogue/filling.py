@@ -6,6 +6,7 @@ name, so that a filled figure is never taken for a sourced one.
 
 from dataclasses import dataclass, field
 
+from cost_models import constants
 from cost_models.catalogue.figures import Figure, Tree
 from cost_models.errors import InputError
 
@@ -81,7 +82,7 @@ def accelerator_row(name: str, entry: Tree, root: Tree, dram_price: float) -> Ro
     r = Reader(name, entry, root)
     is_cpu, unified = r.text("kind") == "cpu", r.text("kind") in ("cpu", "unified")
     memory_type = r.text("memory_type")
-    v: dict[str, float] = {"is_cpu": is_cpu, "unified": unified, "fitted": r.flag("fitted")}
+    v: dict[str, float] = {"is_cpu": is_cpu, "unified": unified, "fitted": constants.key(name) == name}
     v["hosted"] = is_cpu or r.text("price_includes") == "host"
     _peaks(r, v)
     v["memory"] = r.need("memory")
