@@ -78,6 +78,11 @@ def read_all() -> list[Case]:
     return [case for path in sorted(FOLDER.glob("*.yaml")) for case in read(path)]
 
 
+def not_modelled() -> list[str]:
+    """What was published that no case covers, and why."""
+    return list(yamlfile.read(FOLDER / "not_modelled.yaml").data["not_modelled"])
+
+
 def read(path: Path) -> Iterator[Case]:
     """The cases of one file; files without `cases` or `points` are models that cases refer to.
 

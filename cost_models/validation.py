@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cost_models import constants, quantities, yamlfile
-from cost_models.cases import Case, read_all
+from cost_models.cases import Case, not_modelled, read_all
 from cost_models.catalogue import Catalogue, load_catalogue
 from cost_models.catalogue.units import UNITS
 from cost_models.evaluation import evaluate
@@ -19,7 +19,7 @@ _MEAN_BAR = 0.06  # mean absolute error over the model-level points of one GPU w
 
 
 def document(cases: Iterable[Case] | None = None) -> dict[str, Any]:
-    """The JSON of `codesign validate`: {cases, groups, summary}.
+    """The JSON of `codesign validate`: {cases, groups, operators, not_modelled, summary}.
 
     error: predicted / published - 1, or predicted - published where the tolerance is absolute (a change in
     percentage points, say). summary.mape_held_out, mape_model_latency: mean of |predicted /
@@ -36,7 +36,13 @@ def document(cases: Iterable[Case] | None = None) -> dict[str, Any]:
         "mape_held_out": _mape([row for row in rows if not row["fitted"]]),
         "mape_model_latency": _mape([row for row in rows if row["unit"] == "ms"]),
     }
-    return {"cases": rows, "groups": groups, "operators": operators, "summary": summary}
+    return {
+        "cases": rows,
+        "groups": groups,
+        "operators": operators,
+        "not_modelled": not_modelled(),
+        "summary": summary,
+    }
 
 
 def operator_fits() -> list[dict[str, Any]]:
@@ -175,6 +181,7 @@ def markdown(report: dict[str, Any]) -> str:
     out += ["| accelerator | operator | rows | mean absolute error |", "|---|---|---|---|"]
     for fit in report["operators"]:
         out.append(f"| {fit['accelerator']} | {fit['operator']} | {fit['rows']} | {fit['error']:.1%} |")
+    out += ["", "## Published, but not modelled", "", *(f"- {line}" for line in report["not_modelled"])]
     return "\n".join([*out, "", *_closing(report["summary"]), ""])
 
 
