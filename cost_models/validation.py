@@ -94,10 +94,13 @@ def predict(case: Case) -> float:
 def _quantity(case: Case, design: Any, catalogue: Catalogue) -> float:
     if case.quantity.startswith("function."):
         return quantities.compute(case.quantity.removeprefix("function."), design, catalogue, case.arguments)
-    section, key = case.quantity.split(".", 1)
     evaluation = evaluate(design, catalogue)
-    found = evaluation.columns.get(case.quantity)
-    return float(evaluation.document()[section][key] if found is None else found)
+    if case.quantity in evaluation.columns:
+        return float(evaluation[case.quantity])
+    found: Any = evaluation.document()
+    for key in case.quantity.split("."):
+        found = found[key]
+    return float(found)
 
 
 def _mape(rows: list[dict[str, Any]]) -> float | None:
