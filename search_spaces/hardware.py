@@ -33,8 +33,8 @@ def combinations(parameters: tuple[Parameter, ...]) -> tuple[Columns, bool]:
 
 def column(parameter: Parameter, codes: NDArray[Any], default: Any) -> NDArray[Any]:
     """The values behind the codes of a parameter; `default` where it does not apply."""
-    levels = np.array([*parameter.levels(), default])
-    return levels[codes]
+    levels = np.array(parameter.levels())
+    return np.where(codes < 0, default, levels[codes]) if (codes < 0).any() else levels[codes]
 
 
 def _all(parameters: tuple[Parameter, ...]) -> Columns:

@@ -51,8 +51,8 @@ class Space:
     fixed: the values that are not free, by the names parameters have.
     """
 
-    name: str
-    description: str
+    name: str = field(compare=False)
+    description: str = field(compare=False)
     base: Model
     model_parameters: tuple[Parameter, ...]
     hardware_parameters: tuple[Parameter, ...]
@@ -324,6 +324,8 @@ def _checked(parameters: list[Parameter], fixed: Mapping[str, Any], document: Do
             raise document.error(
                 path, f"gives {len(p.choices)} sets, at most {MOST_SUBSETS} are allowed; lower max"
             )
+        if p.conditions and p.name == "system.hbm_gib":
+            raise document.error((*path, "when"), "has no meaning: memory is there whatever else is chosen")
         for condition in p.conditions:
             if condition.parameter not in names | set(fixed):
                 rule = f"names {condition.parameter}, which {one_of(names, condition.parameter)}"

@@ -5,6 +5,7 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import numpy as np
 import optuna
 
 import cost_models
@@ -12,10 +13,12 @@ from codesign.errors import InputError, StudyError
 from codesign.proxy import fidelity
 from codesign.search import liveness
 from codesign.search import study as studies
+from codesign.search.distributions import random_value
 from codesign.search.landscape import Landscape
 from codesign.search.progress import Progress, snapshot
 from codesign.search.reference import settle
 from codesign.search.sampler import DEFAULT, NAMES
+from codesign.search.scoring import QUALITY
 from codesign.search.workers import Task, beside, work, work_in_processes
 from search_spaces import Space
 
@@ -81,7 +84,7 @@ def run(
             settle(record, space, losses)
         final = snapshot(record, space)
     if not final["feasible"]:
-        raise StudyError(_nothing_feasible(record, space))
+        raise StudyError(_nothing_feasible(record, space, catalogue))
     return {
         "study": study, "storage": storage, "trainings": final["trainings"], "trials": final["trials"],
         "feasible": final["feasible"], "front": final["front"], "hypervolume": final["hypervolume"],
@@ -103,22 +106,37 @@ def _trained(study: optuna.Study) -> int:
     )
 
 
-def _nothing_feasible(study: optuna.Study, space: Space) -> str:
-    """Why no design is feasible: which constraints are broken how often, and by how much at least."""
-    trials = [t for t in study.get_trials(deepcopy=False) if t.constraints]
-    broken: dict[str, list[float]] = {}
-    for trial in trials:
-        for name, amount in trial.constraints.items():
-            if amount > 0:
-                broken.setdefault(name, []).append(amount)
+def _nothing_feasible(study: optuna.Study, space: Space, catalogue: cost_models.Catalogue) -> str:
+    """Why no design is feasible: over all hardware of some random models, or by quality."""
+    trials = study.get_trials(deepcopy=False)
+    losses = [t.constraints[QUALITY] for t in trials if QUALITY in t.constraints]
+    if losses and min(losses) > 0:
+        broken, count = {QUALITY: (len(losses), min(losses))}, len(losses)
+    else:
+        broken, count = _violations(space, catalogue)
     if not broken:
-        reasons = [
-            t.user_attrs["reason"] for t in study.get_trials(deepcopy=False) if "reason" in t.user_attrs
-        ]
+        reasons = [t.user_attrs["reason"] for t in trials if "reason" in t.user_attrs]
         return f"no design of {space.name} could be evaluated" + (f": {reasons[0]}" if reasons else "")
-    ranked = sorted(broken.items(), key=lambda item: -len(item[1]))
-    parts = [f"{len(amounts)} break {name} (by {min(amounts):.4g} at least)" for name, amounts in ranked[:3]]
+    ranked = sorted(broken.items(), key=lambda item: -item[1][0])
+    parts = [f"{number} break {name} (by {least:.4g} at least)" for name, (number, least) in ranked[:3]]
     return (
-        f"no design of {len(trials)} is feasible: {', '.join(parts)}; allow more accelerators, memory or tiers "
+        f"no design of {count} is feasible: {', '.join(parts)}; allow more accelerators, memory or tiers "
         f"in {space.file}, or loosen its constraints"
     )
+
+
+def _violations(space: Space, catalogue: cost_models.Catalogue) -> tuple[dict[str, tuple[int, float]], int]:
+    """Constraint -> (designs that break it, by how much at least), and the designs looked at."""
+    generator, count = np.random.default_rng(0), 0
+    amounts: dict[str, list[float]] = {}
+    for _ in range(4 if space.model_parameters else 1):
+        params = {p.name: random_value(p, generator) for p in space.model_parameters}
+        try:
+            evaluation = cost_models.evaluate(space.hardware(space.model(params))[1], catalogue)
+        except InputError:
+            continue
+        count += len(evaluation)
+        for name, amount in evaluation.violations.items():
+            every = np.broadcast_to(np.asarray(amount, dtype=float), (len(evaluation),))
+            amounts.setdefault(name, []).extend(every[every > 0].tolist())
+    return {name: (len(found), min(found)) for name, found in amounts.items() if found}, count

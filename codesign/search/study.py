@@ -123,6 +123,9 @@ def open_storage(url: str, create: bool) -> BaseStorage:
         sqlalchemy.event.listen(storage.engine, "connect", _on_sqlite_connect)
         storage.engine.dispose()  # the connections made so far have not heard of it
         return get_storage(storage)
+    if scheme in ("postgresql", "postgres"):
+        # the driver that the extra `postgresql` installs; SQLAlchemy's default depends on its version
+        url = "postgresql+psycopg2" + url.removeprefix(scheme)
     storage = RDBStorage(
         url,
         engine_kwargs={"pool_pre_ping": True},
@@ -147,10 +150,8 @@ def storage_errors(url: str) -> Iterator[None]:
         raise StudyError(
             f"{place}: not a storage; must read sqlite:///FILE, journal:///FILE or postgresql://USER@HOST/NAME"
         ) from None
-    except ModuleNotFoundError as error:
-        raise StudyError(
-            f"{place}: needs the package {error.name}; pip install 'codesign[postgresql]'"
-        ) from None
+    except ImportError:
+        raise StudyError(f"{place}: its driver is missing; pip install 'codesign[postgresql]'") from None
     except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, sqlite3.Error) as error:
         raise StudyError(f"{place}: {_meaning(error)}") from error
     except RuntimeError as error:

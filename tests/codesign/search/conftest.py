@@ -5,31 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import search_spaces
 from codesign import search
+from codesign.proxy.fidelity import FOLDER
 from search_spaces import Space
 
-# The vocabulary is the one of the recipe `demo`, so that its tokenizer is shared.
-FIDELITY = """
-about: the shortest training that runs
-hidden: 32
-layers: 2
-head_dim: 8
-active_experts: 2
-vocab: 2048
-sequence: 32
-batch: 2
-steps: 4
-learning_rate: 0.01
-warmup: 0.25
-table_learning_rate: 5.0
-weight_decay: 0.1
-balance_rate: 0.02
-validation_sequences: 4
-must_learn: 0.0
-noise: 0.01
-"""
+# What the shortest training that runs has otherwise than the recipe `demo`; its tokenizer is shared.
+TINY = {
+    "hidden": 32, "layers": 2, "head_dim": 8, "active_experts": 2, "sequence": 32, "batch": 2, "steps": 4,
+    "validation_sequences": 4, "must_learn": 0.0, "noise": 0.01,
+}  # fmt: skip
 
 SPACE = """
 model:
@@ -53,7 +40,8 @@ quality: {fidelity: tiny.yaml}
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the recipe, the space and the proxy results of these tests lie."""
     folder = tmp_path_factory.mktemp("search")
-    (folder / "tiny.yaml").write_text(FIDELITY)
+    recipe = yaml.safe_load((FOLDER / "demo.yaml").read_text())
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(recipe | TINY))
     (folder / "space.yaml").write_text(SPACE)
     return folder
 

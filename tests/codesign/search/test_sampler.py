@@ -1,0 +1,108 @@
+"""The default sampler: what it expects to gain, what it proposes, and when it has nothing left."""
+
+import numpy as np
+import optuna
+import pytest
+
+import cost_models
+from codesign.front import hypervolume
+from codesign.search.landscape import Landscape, covering, features
+from codesign.search.sampler import CompletionSampler, Observation
+from search_spaces import Space
+
+
+@pytest.fixture(scope="module")
+def sampler(space: Space) -> CompletionSampler:
+    return CompletionSampler(space, cost_models.load_catalogue(), seed=0, startup=3)
+
+
+def _observation(sampler: CompletionSampler, share: float, loss: float | None, layers: str = "1") -> Observation:
+    params = {"model.engram_share": share, "model.engram_layers": layers, "model.engram_heads": 8}
+    made = sampler.landscape.candidate(params)
+    assert made is not None
+    return Observation(params, made.key, loss, 0.01)
+
+
+def test_expected_improvement_is_the_mean_gain_in_hypervolume(sampler: CompletionSampler) -> None:
+    """The closed form against drawn losses and exact hypervolumes over the same box."""
+    landscape = sampler.landscape
+    seen = [_observation(sampler, 0.15, 2.31), _observation(sampler, 0.3, 2.30), _observation(sampler, 0.45, 2.33)]
+    x = np.array([features(sampler._space, o.params) for o in seen])
+    sampler._gp.fit(x, np.array([o.loss for o in seen]), np.full(3, 0.01))
+    candidate = landscape.candidate(
+        {"model.engram_share": 0.3, "model.engram_layers": "1,14", "model.engram_heads": 4}
+    )
+    assert candidate is not None
+    expected = sampler.improvement([candidate], seen)[0]
+
+    known = [sampler._candidate_of(o) for o in seen]
+    losses, _ = sampler._predict(known)
+    mean, deviation = sampler._predict([candidate])
+    reference = 2.33 + 0.1 * 0.03
+
+    def volume(members: list[tuple[float, np.ndarray]]) -> float:
+        """Share of the box dominated, times loss: each point of the box has its own column of losses."""
+        best = np.full(len(landscape.points), reference)
+        for loss, covers in members:
+            best = np.where(covers, np.minimum(best, loss), best)
+        return float((reference - best).mean())
+
+    before = [(loss, c.covers) for loss, c in zip(losses, known, strict=True)]
+    draws = np.random.default_rng(1).normal(mean[0], deviation[0], 4000)
+    gains = [volume([*before, (draw, candidate.covers)]) - volume(before) for draw in draws]
+    assert expected > 0
+    assert expected == pytest.approx(np.mean(gains), rel=0.05)
+
+
+def test_covered_share_of_the_box_is_its_hypervolume(space: Space) -> None:
+    landscape = Landscape(space, cost_models.load_catalogue())
+    low, high = landscape.points.min(axis=0), landscape.points.max(axis=0)
+    front = np.stack([low + 0.3 * (high - low), low + [0.1, 0.6, 0.5] * (high - low)])
+    exact = hypervolume((front - low) / (high - low), np.ones(3))
+    assert covering(front, landscape.points).mean() == pytest.approx(exact, abs=0.02)
+
+
+def test_better_losses_are_proposed_once_it_has_learned(sampler: CompletionSampler) -> None:
+    seen = [
+        _observation(sampler, share, 2.3 - 0.2 * share, layers) for share in (0.15, 0.3) for layers in ("1", "1,14")
+    ]
+    chosen = sampler.propose(seen)
+    assert chosen is not None
+    assert chosen.params["model.engram_share"] == 0.45
+    assert chosen.key not in {o.key for o in seen}
+
+
+def test_a_model_in_training_is_not_proposed_again(sampler: CompletionSampler) -> None:
+    seen = [_observation(sampler, s, 2.3 - 0.2 * s) for s in (0.15, 0.3, 0.45)]
+    first = sampler.propose(seen)
+    assert first is not None
+    second = sampler.propose([*seen, Observation(first.params, first.key)])
+    assert second is not None and second.key != first.key
+
+
+def test_the_same_seed_proposes_the_same(space: Space) -> None:
+    catalogue = cost_models.load_catalogue()
+    one, two = (CompletionSampler(space, catalogue, seed=5).propose([]) for _ in range(2))
+    assert one is not None and two is not None and one.params == two.params
+
+
+def test_every_model_is_proposed_once_then_none(space: Space) -> None:
+    sampler = CompletionSampler(space, cost_models.load_catalogue(), seed=1, startup=3)
+    seen: list[Observation] = []
+    while (chosen := sampler.propose(seen)) is not None and len(seen) < 30:
+        seen.append(Observation(chosen.params, chosen.key, 2.3, 0.01))
+    # share 0 is one model whatever the rest; the other three shares x 2 sets of layers x 2 numbers of heads
+    assert len(seen) == len({o.key for o in seen}) == 13
+
+
+def test_it_drives_an_ordinary_study(space: Space) -> None:
+    study = optuna.create_study(
+        directions=["minimize"] * 4, sampler=CompletionSampler(space, cost_models.load_catalogue(), seed=0)
+    )
+    trial = study.ask()
+    from codesign.search.distributions import suggest
+
+    params = suggest(trial, space)
+    design = space.design(params)
+    evaluation = cost_models.evaluate(design)
+    assert evaluation.feasible

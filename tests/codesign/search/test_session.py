@@ -1,0 +1,163 @@
+"""A whole small search: what it returns, what it records, and that it can be gone on with."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+
+import cost_models
+import search_spaces
+from codesign import results
+from codesign.errors import InputError, StudyError
+from codesign.front import hypervolume, non_dominated
+from codesign.search.scoring import score
+from search_spaces import Space
+
+Run = Callable[..., dict[str, Any]]
+Searched = tuple[str, dict[str, Any]]
+
+
+def test_the_summary_is_what_scripts_rely_on(searched: Searched) -> None:
+    storage, summary = searched
+    assert set(summary) >= {
+        "study", "storage", "trainings", "trials", "feasible", "front", "hypervolume", "reference_point", "wall_s",
+    }  # fmt: skip
+    table = results.Reader("s", storage).read().table
+    assert summary["trainings"] == 10
+    assert summary["front"] == table.index[table["front"]].tolist()
+    values = table.loc[table["feasible"], ["bits_per_byte", "tpot_s", "j_per_token", "usd_per_mtok"]].to_numpy(float)
+    assert summary["hypervolume"] == pytest.approx(hypervolume(values, np.array(summary["reference_point"])))
+
+
+def test_each_trained_model_is_completed_with_its_whole_front(searched: Searched, space: Space) -> None:
+    """No hardware of a trained model would add anything to the study's front."""
+    storage, _ = searched
+    designs = results.Reader("s", storage).read()
+    table = designs.table
+    catalogue = cost_models.load_catalogue()
+    objectives = list(space.objectives)
+    front = table.loc[table["front"], objectives].to_numpy(float)
+    for number in table.index[table["trained"]]:
+        scores = score(space, space.hardware(designs.design(number).model)[1], catalogue)
+        possible = scores.minimised[scores.feasible]
+        possible[:, 0] = table.loc[number, "bits_per_byte"]
+        together = np.concatenate([possible, front * (1 - 1e-12)])
+        assert not non_dominated(together)[: len(possible)].any()
+
+
+def test_completions_say_whose_training_they_use(searched: Searched) -> None:
+    table = results.Reader("s", searched[0]).read().table
+    completions = table[table["completes"].notna()]
+    assert len(completions) > 0
+    origin = table.loc[completions["completes"].astype(int)]
+    assert origin["trained"].all()
+    assert (origin["model"].to_numpy() == completions["model"].to_numpy()).all()
+    assert (origin["bits_per_byte"].to_numpy() == completions["bits_per_byte"].to_numpy()).all()
+
+
+def test_an_existing_name_needs_resume(run: Run, searched: Searched) -> None:
+    with pytest.raises(StudyError, match="already there; go on with --resume"):
+        run(searched[0])
+
+
+def test_resume_goes_on_up_to_so_many_in_all(run: Run, tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path}/a.db"
+    first = run(storage, trials=3)
+    assert first["trainings"] == 3
+    assert run(storage, trials=3, resume=True)["trials"] == first["trials"]
+    second = run(storage, trials=5, resume=True)
+    assert second["trainings"] == 5
+    assert second["reference_point"] == first["reference_point"]
+    assert second["hypervolume"] >= first["hypervolume"]
+
+
+def test_resume_with_another_space_is_refused(run: Run, searched: Searched, folder: Path) -> None:
+    text = (folder / "space.yaml").read_text().replace("0.45", "0.5")
+    other = search_spaces.parse(text, str(folder / "space.yaml"))
+    with pytest.raises(StudyError, match="another space"):
+        run(searched[0], space=other, resume=True)
+    commented = search_spaces.parse("# a comment\n" + (folder / "space.yaml").read_text(), str(folder / "s.yaml"))
+    assert run(searched[0], space=commented, trials=10, resume=True)["trainings"] == 10
+
+
+def test_a_space_runs_out_of_models(run: Run, tmp_path: Path) -> None:
+    assert run(f"sqlite:///{tmp_path}/a.db", trials=50)["trainings"] == 13
+
+
+def test_the_same_seed_searches_alike(run: Run, tmp_path: Path) -> None:
+    def trace(name: str, seed: int) -> list[dict[str, Any]]:
+        storage = f"sqlite:///{tmp_path}/{name}.db"
+        run(storage, trials=4, seed=seed)
+        return [t.params for t in optuna.load_study(study_name="s", storage=storage).trials]
+
+    assert trace("a", 1) == trace("b", 1)
+    assert trace("c", 2) != trace("a2", 1)
+
+
+def test_nothing_feasible_says_why(run: Run, folder: Path, tmp_path: Path) -> None:
+    text = (folder / "space.yaml").read_text() + "constraints: {tpot_s: 0.000001}\n"
+    space = search_spaces.parse(text, str(folder / "space.yaml"))
+    with pytest.raises(StudyError, match=r"no design of \d+ is feasible: \d+ break tpot_s .by 0.00\d+ at least"):
+        run(f"sqlite:///{tmp_path}/a.db", space=space, trials=3)
+
+
+def test_a_quality_limit_is_a_constraint(run: Run, folder: Path, tmp_path: Path) -> None:
+    text = (folder / "space.yaml").read_text() + "constraints: {bits_per_byte: 0.5}\n"
+    space = search_spaces.parse(text, str(folder / "space.yaml"))
+    with pytest.raises(StudyError, match="break bits_per_byte"):
+        run(f"sqlite:///{tmp_path}/a.db", space=space, trials=2)
+
+
+def test_a_finished_model_needs_no_training(run: Run, tmp_path: Path) -> None:
+    space = search_spaces.parse(
+        "model: {preset: engram-27b}\nobjectives: [output_tokens_per_s, usd_per_mtok]\n"
+        "system: {accelerator: {choices: [h100-sxm, h200-sxm, b200-sxm]}, accelerators: {choices: [1, 2, 4]}}\n"
+        "serving: {concurrency: {choices: [1, 16, 64]}, tensor_parallel: {choices: [1, 2]}}\n",
+        "finished.yaml",
+    )
+    summary = run(f"sqlite:///{tmp_path}/a.db", space=space, trials=20)
+    scores = score(space, space.hardware(space.base)[1], cost_models.load_catalogue())
+    front = np.unique(scores.minimised[scores.feasible][non_dominated(scores.minimised[scores.feasible])], axis=0)
+    assert summary["trainings"] == 0
+    assert len(summary["front"]) == len(front)
+
+
+def test_unknown_sampler_and_fidelity_are_said_before_anything_is_written(run: Run, tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path}/a.db"
+    with pytest.raises(InputError, match="did you mean nsga3 or nsga2"):
+        run(storage, sampler="nsga")
+    text = "model: {preset: moe-27b}\nsystem: {accelerator: h200-sxm}\nquality: {fidelity: demmo}"
+    with pytest.raises(InputError, match="demmo"):
+        run(storage, space=search_spaces.parse(text, "s.yaml"))
+    assert not (tmp_path / "a.db").exists()
+
+
+def test_a_model_that_no_proxy_can_stand_for_is_passed_over(
+    run: Run, space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from codesign import proxy
+    from codesign.proxy import measurement
+
+    measure = measurement.measure
+
+    def picky(model: cost_models.Model, **options: Any) -> Any:
+        if model.engram is None:
+            raise InputError("no proxy of it")
+        return measure(model, **options)
+
+    monkeypatch.setattr(proxy, "measure", picky, raising=False)
+    storage = f"sqlite:///{tmp_path}/a.db"
+    assert run(storage, trials=50)["trainings"] == 12
+    table = results.Reader("s", storage).read().table
+    assert (table["state"] == "PRUNED").sum() == 1
+
+
+def test_two_processes_share_one_study(run: Run, tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path}/a.db"
+    summary = run(storage, trials=8, workers=2)
+    assert summary["trainings"] == 8
+    workers = {t.user_attrs.get("worker") for t in optuna.load_study(study_name="s", storage=storage).trials}
+    assert len(workers - {None}) == 2
