@@ -128,7 +128,7 @@ def _host_bill(design: Design, result: Result, catalogue: Catalogue) -> Answer:
     bills = []
     for sharing, words in _SHARING.items():
         other = _placed(design, "dram", sharing=sharing)
-        held = float(np.asarray(evaluate(other, catalogue)["memory.host.dram_bytes"]))
+        held = float(np.asarray(evaluate(other, catalogue).result().memory.host_tables["dram"]))
         bills.append(f"{_size(held)} and {held * usd * nodes:,.0f} USD with {words}")
     return Answer(
         "What does host memory cost, copies included?",

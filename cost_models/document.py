@@ -16,17 +16,36 @@ from cost_models.lookup import Lookup, Reads
 from cost_models.memory import Memory
 from cost_models.parts import Parts
 
-# Figures of each record, by their names in the document.
-_MEMORY = (
-    "capacity_bytes", "hbm_bytes", "weights_bytes", "tables_bytes", "cache_bytes", "activations_bytes",
-    "reserve_bytes", "kv_bytes_available", "kv_bytes_per_token", "kv_tokens", "concurrency",
-    "copies_per_node",
-)  # fmt: skip
-_READS = ("unique_fraction", "time_s", "window_s", "stall_s", "hit_rate", "rank_balance")
-_LATENCY = (
-    "ttft_s", "tpot_s", "decode_step_s", "prefill_s", "output_tokens_per_s",
-    "output_tokens_per_s_per_accelerator",
-)  # fmt: skip
+# Figures of each record by their names in the document: those that arrays of designs are compared by ...
+_FIGURES = {
+    "memory": ("hbm_bytes", "weights_bytes", "tables_bytes", "kv_bytes_available", "kv_tokens", "concurrency"),
+    "latency": (
+        "ttft_s", "tpot_s", "decode_step_s", "prefill_s", "output_tokens_per_s",
+        "output_tokens_per_s_per_accelerator",
+    ),
+    "energy": ("j_per_token", "average_w", "peak_w"),
+    "cost": ("usd_per_mtok", "capex_usd", "opex_usd_per_year"),
+    "carbon": ("operational_g_per_mtok", "embodied_kg"),
+}  # fmt: skip
+_READS = ("time_s", "stall_s", "hit_rate")
+# ... and those that explain one design.
+_DETAILS = {
+    "memory": (
+        "capacity_bytes", "cache_bytes", "activations_bytes", "reserve_bytes", "kv_bytes_per_token",
+        "copies_per_node",
+    ),
+    "cost": ("usd_per_mtok_blended",),
+}  # fmt: skip
+_READS_DETAILS = ("unique_fraction", "window_s", "rank_balance")
+
+
+_LIMITED = {
+    "ttft_s": "latency.ttft_s",
+    "tpot_s": "latency.tpot_s",
+    "power_w": "energy.peak_w",
+    "capex_usd": "cost.capex_usd",
+    "usd_per_mtok": "cost.usd_per_mtok",
+}
 
 
 @dataclass(frozen=True)
@@ -44,36 +63,45 @@ class Result:
 
 
 def columns(design: Design, result: Result) -> dict[str, Number]:
-    """Every figure that may differ between designs, by its place in the document."""
-    found: dict[str, Number] = {f"memory.{name}": getattr(result.memory, name) for name in _MEMORY}
-    found.update({f"memory.host.{tier}_bytes": held for tier, held in result.memory.host_tables.items()})
+    """The figures that designs are compared by, by their place in the document: scalars or (designs,)."""
+    found = _of_records(result, _FIGURES)
     reads = main_reads(design, result)
     found.update({f"lookup.{name}": getattr(reads, name) for name in _READS})
-    for phase in ("decode", "prefill"):
-        for name in ("time_s", "stall_s"):
-            found[f"lookup.{phase}.{name}"] = getattr(getattr(result.lookup, phase), name)
-    found.update({f"latency.{name}": getattr(result.latency, name) for name in _LATENCY})
-    spent, money, made = result.energy, result.cost, result.carbon
-    found["energy.j_per_token"] = spent.j_per_token
-    found["energy.average_w"] = spent.average_w
-    found["energy.peak_w"] = spent.peak_w
-    found.update({f"energy.by_part.{name}": value for name, value in spent.by_part.items()})
-    found["cost.usd_per_mtok"] = money.usd_per_mtok
-    found["cost.usd_per_mtok_blended"] = money.usd_per_mtok_blended
-    found["cost.capex_usd"] = money.capex_usd
-    found["cost.opex_usd_per_year"] = money.opex_usd_per_year
-    found.update({f"cost.by_part.{name}": value for name, value in money.by_part.items()})
-    found["carbon.operational_g_per_mtok"] = made.operational_g_per_mtok
-    found["carbon.embodied_kg"] = made.embodied_kg
+    found.update({f"violations.{name}": amount for name, amount in result.memory.violations.items()})
+    for name, figure in _LIMITED.items():
+        limit = getattr(design.limits, name)
+        if limit is not None:
+            found[f"violations.{name}"] = found[figure] - limit
     return found
 
 
-def document(
-    design: Design, result: Result, columns: dict[str, Number], quality: Any = None
-) -> dict[str, Any]:
+def _details(design: Design, result: Result) -> dict[str, Number]:
+    found = _of_records(result, _DETAILS)
+    found.update({f"memory.host.{tier}_bytes": held for tier, held in result.memory.host_tables.items()})
+    reads = main_reads(design, result)
+    found.update({f"lookup.{name}": getattr(reads, name) for name in _READS_DETAILS})
+    for phase in ("decode", "prefill"):
+        one = getattr(result.lookup, phase)
+        found.update({f"lookup.{phase}.{name}": getattr(one, name) for name in ("time_s", "stall_s")})
+    for name, value in result.energy.by_part.items():
+        found[f"energy.by_part.{name}"] = value
+    for name, value in result.cost.by_part.items():
+        found[f"cost.by_part.{name}"] = value
+    return found
+
+
+def _of_records(result: Result, names: dict[str, tuple[str, ...]]) -> dict[str, Number]:
+    return {
+        f"{section}.{name}": getattr(getattr(result, section), name)
+        for section, each in names.items()
+        for name in each
+    }
+
+
+def document(design: Design, result: Result, quality: Any = None) -> dict[str, Any]:
     """The document of one scalar design; a figure that does not apply is None."""
     found: dict[str, Any] = {"feasible": True, "violations": {}, "parameters": _parameters(design)}
-    for name, value in columns.items():
+    for name, value in (columns(design, result) | _details(design, result)).items():
         *path, key = name.split(".")
         section = found
         for step in path:

@@ -1,6 +1,7 @@
 """What a design costs: `evaluate` runs all models over it, `Evaluation` holds the figures.
 
 Figures are named by their place in the JSON document, `section.key`: "latency.tpot_s", "violations.hbm".
+An evaluation holds those that designs are compared by; `document` adds what explains one of them.
 """
 
 from dataclasses import dataclass
@@ -18,18 +19,10 @@ from cost_models.parts import Parts
 
 _DESIGNS_AT_ONCE = 32768  # keeps the columns of a stretch in cache, and a million designs below 2 GiB
 
-_LIMITED = {
-    "ttft_s": "latency.ttft_s",
-    "tpot_s": "latency.tpot_s",
-    "power_w": "energy.peak_w",
-    "capex_usd": "cost.capex_usd",
-    "usd_per_mtok": "cost.usd_per_mtok",
-}
-
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All figures of one design or of (designs,).
+    """The figures of one design or of (designs,).
 
     columns: figure by name, scalars or (designs,) float64.
     """
@@ -76,8 +69,7 @@ class Evaluation:
         quality: {bits_per_byte, standard_error, fidelity}, a record with these attributes, or None.
         """
         design = self.one(i)
-        result = _models(design, self.catalogue)
-        return document.document(design, result, _columns(design, result), quality)
+        return document.document(design, _models(design, self.catalogue), quality)
 
 
 def evaluate(design: Design, catalogue: Catalogue | None = None) -> Evaluation:
@@ -90,14 +82,13 @@ def evaluate(design: Design, catalogue: Catalogue | None = None) -> Evaluation:
     records.check(design)
     count = records.size(design)
     if count is None:
-        return Evaluation(design, catalogue, _columns(design, _models(design, catalogue)))
-    columns: dict[str, NDArray[np.float64]] = {}
+        return Evaluation(design, catalogue, document.columns(design, _models(design, catalogue)))
+    columns = _Columns(count)
     for start in range(0, count, _DESIGNS_AT_ONCE):
         stop = min(count, start + _DESIGNS_AT_ONCE)
         piece = records.take(design, start, stop)
-        for name, values in _columns(piece, _models(piece, catalogue)).items():
-            columns.setdefault(name, np.empty(count))[start:stop] = values
-    return Evaluation(design, catalogue, columns)
+        columns.fill(start, stop, document.columns(piece, _models(piece, catalogue)))
+    return Evaluation(design, catalogue, columns.all())
 
 
 def _models(design: Design, catalogue: Catalogue) -> Result:
@@ -127,12 +118,30 @@ def _kept_parts(catalogue: Catalogue, system: System) -> Parts:
     return catalogue.parts(system)
 
 
-def _columns(design: Design, result: Result) -> dict[str, Number]:
-    columns = document.columns(design, result)
-    for name, amount in result.memory.violations.items():
-        columns[f"violations.{name}"] = amount
-    for name, figure in _LIMITED.items():
-        limit = getattr(design.limits, name)
-        if limit is not None:
-            columns[f"violations.{name}"] = columns[figure] - limit
-    return columns
+class _Columns:
+    """Columns of (designs,) filled stretch by stretch; one that never changes stays a single number."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._held: dict[str, Any] = {}
+
+    def fill(self, start: int, stop: int, figures: dict[str, Number]) -> None:
+        for name, value in figures.items():
+            held = self._held.get(name)
+            if isinstance(held, np.ndarray):
+                held[start:stop] = value
+            elif start == 0 and np.ndim(value) == 0:
+                self._held[name] = float(value)
+            elif np.ndim(value) or float(value) != held:
+                column = np.empty(self._count)
+                if start:
+                    column[:start] = held
+                column[start:stop] = value
+                self._held[name] = column
+
+    def all(self) -> dict[str, NDArray[np.float64]]:
+        """Every column; a single number as a read-only view of the full length."""
+        return {
+            name: np.broadcast_to(np.float64(v), self._count) if isinstance(v, float) else v
+            for name, v in self._held.items()
+        }

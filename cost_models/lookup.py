@@ -24,7 +24,7 @@ from cost_models.parts import Parts
 
 _LINK_LINE = 128.0  # bytes of one read request over a host link (EMOGI, arXiv 2006.06890)
 _POINTS_PER_OCTAVE = 4  # of the stored curves of a profile
-_TOKEN_OCTAVES, _ROW_OCTAVES, _BATCH_OCTAVES = 24, 40, 10  # tokens of a step, rows of a cache, sequences
+_TOKEN_OCTAVES, _ROW_OCTAVES, _DEGREE_OCTAVES = 24, 40, 16  # tokens of a step, rows of a cache, ranks
 
 
 @dataclass(frozen=True)
@@ -76,13 +76,13 @@ def lookup(design: Design, parts: Parts, steps: Steps) -> Lookup:
     if model.engram is not None and phase != "prefill":
         tokens = steps.decode_tokens / (d * p)
         windows = Windows(steps.decode_window_s, steps.decode_step_s, interleaved=True)
-        decode = _reads(design, parts, tokens, tokens / steps.tokens_per_sequence, windows)
+        decode = _reads(design, parts, tokens, windows)
     if model.engram is not None and phase != "decode":
         tokens = steps.prefill_tokens / d
         windows = Windows(
             steps.prefill_window_s, steps.prefill_s / steps.prefill_chunks, steps.prefill_chunks
         )
-        prefill = _reads(design, parts, tokens, np.minimum(tokens, 1.0), windows)
+        prefill = _reads(design, parts, tokens, windows)
     return Lookup(tables.reads_per_token(model), tables.bytes_per_token(model), decode, prefill)
 
 
@@ -90,7 +90,7 @@ def _none(zero: Number) -> Reads:
     return Reads(zero, zero, zero, zero + 1.0, zero, zero, zero, {}, {})
 
 
-def _reads(design: Design, parts: Parts, tokens: Number, sequences: Number, windows: Windows) -> Reads:
+def _reads(design: Design, parts: Parts, tokens: Number, windows: Windows) -> Reads:
     model, placement = design.model, design.serving.tables
     engram, system, serving = model.engram, design.system, design.serving
     assert engram is not None
@@ -99,10 +99,8 @@ def _reads(design: Design, parts: Parts, tokens: Number, sequences: Number, wind
     # data-parallel ranks of a node
     ranks = system.accelerators / system.nodes / (t * serving.pipeline_parallel)
 
-    unique = _unique(model, str(placement.traffic), tokens, interleaved=windows.interleaved)
-    missed = _missed(design, unique, sequences)
-    total, misses = unique.sum(axis=-1), missed.sum(axis=-1)
-    balance = np.maximum(1.0, _busiest(unique, heads, t) * t / (heads * total))
+    total, busiest, misses = _columns_read(design, tokens, windows.interleaved)
+    balance = np.maximum(1.0, busiest * t / (heads * total))
 
     # one table set, one step, one data-parallel rank; blocked tables are read a block at a time from disks
     per_set = tokens * heads
@@ -187,80 +185,81 @@ def _link(parts: Parts, tier: str, bandwidth: Number) -> Number:
     return choose(near, np.inf, bandwidth)
 
 
-def _busiest(unique: NDArray[np.float64], heads: int, t: Number) -> Number:
-    """Columns of reads of the busiest tensor rank: the rank that holds the last, highest orders.
+def _columns_read(design: Design, tokens: Number, interleaved: bool) -> tuple[Number, Number, Number]:
+    """(reads per token and head of all orders, of the busiest rank's columns, past the cache), by the profile."""
+    model, serving, placement = design.model, design.serving, design.serving.tables
+    curves = _curves(model, str(placement.traffic), interleaved)
+    step = _place(tokens, _POINTS_PER_OCTAVE, len(curves.unique))
+    unique = _along(curves.unique, step)
+    busiest = _across(curves.busiest, step, _place(serving.tensor_parallel, 1, curves.busiest.shape[1]))
+    bytes_ = choose(placement.cache_tier == "", 0.0, placement.cache_bytes)
+    if not some(bytes_ > 0):
+        return unique, busiest, unique
+    share = serving.tensor_parallel * serving.pipeline_parallel
+    held = choose(placement.cache_tier == "hbm", bytes_ * share, bytes_) / tables.row_bytes(model)
+    missed = _across(curves.missed, step, _place(held, _POINTS_PER_OCTAVE, curves.missed.shape[1]))
+    return unique, busiest, choose(held > 0, missed, unique)
+
+
+@dataclass(frozen=True)
+class _Curves:
+    """Sums over orders, over log2 of the tokens of a step (points): after removing duplicates (points,); of the
+    busiest rank, over log2 of t (points, degrees); past the cache, over log2 of its rows (points, rows).
+    """
+
+    unique: NDArray[np.float64]
+    busiest: NDArray[np.float64]
+    missed: NDArray[np.float64]
+
+
+@lru_cache(maxsize=256)
+def _curves(model: Model, name: str, interleaved: bool) -> _Curves:
+    """interleaved: every token of a step belongs to another sequence, as in decoding."""
+    assert model.engram is not None
+    profile = traffic.Profile.load(name)
+    rows, heads = tables.rows(model), model.engram.heads
+    each = [
+        (order, float(rows[:, i].mean()), rows.shape[0] * heads)
+        for i, order in enumerate(tables.orders(model.engram))
+    ]
+    tokens = 2.0 ** (np.arange(_TOKEN_OCTAVES * _POINTS_PER_OCTAVE + 1) / _POINTS_PER_OCTAVE)
+    batch = tokens if interleaved else np.ones_like(tokens)
+    held = 2.0 ** (np.arange(_ROW_OCTAVES * _POINTS_PER_OCTAVE + 1) / _POINTS_PER_OCTAVE)
+    unique = np.stack([profile.unique_fraction(order, M, tokens, batch) for order, M, _ in each])
+    missed = np.minimum(unique[:, :, None], profile.miss_ratio(each, held[None, :], batch[:, None]))
+    busiest = np.stack([_busiest(unique.T, heads, 2.0**i) for i in range(_DEGREE_OCTAVES + 1)], axis=1)
+    return _Curves(unique.sum(axis=0), busiest, missed.sum(axis=0))
+
+
+def _busiest(unique: NDArray[np.float64], heads: int, t: float) -> NDArray[np.float64]:
+    """Reads of the busiest of t tensor ranks, the one that holds the last, highest orders: unique is (..., orders).
 
     A rank holds orders x heads / t neighbouring columns; a column of order n has u(n) reads per token.
     """
     orders = unique.shape[-1]
-    columns = orders * heads / t
-    load: Number = 0.0
-    for index in range(orders):
-        above = (orders - 1 - index) * heads
-        held = np.minimum(np.maximum(columns - above, 0.0), heads)
-        load = load + held * unique[..., index]
-    return load
+    above = heads * np.arange(orders - 1, -1, -1)
+    return (unique * np.clip(orders * heads / t - above, 0.0, heads)).sum(axis=-1)
 
 
-def _missed(design: Design, unique: NDArray[np.float64], sequences: Number) -> NDArray[np.float64]:
-    """Reads per token and column that go past the cache, after removing duplicates: (..., orders)."""
-    model, serving, placement = design.model, design.serving, design.serving.tables
-    bytes_ = choose(placement.cache_tier == "", 0.0, placement.cache_bytes)
-    if not some(bytes_ > 0):
-        return unique
-    share = serving.tensor_parallel * serving.pipeline_parallel
-    held = choose(placement.cache_tier == "hbm", bytes_ * share, bytes_) / tables.row_bytes(model)
-    curve = _miss_curve(model, str(placement.traffic))
-    batch, batch_weight = _place(sequences, 1, curve.shape[0])
-    room, room_weight = _place(held, _POINTS_PER_OCTAVE, curve.shape[1])
-    low = curve[batch, room] * (1 - room_weight) + curve[batch, room + 1] * room_weight
-    high = curve[batch + 1, room] * (1 - room_weight) + curve[batch + 1, room + 1] * room_weight
-    ratio = low * (1 - batch_weight) + high * batch_weight
-    return np.where(np.asarray(held > 0)[..., None], np.minimum(unique, ratio), unique)
+_Place = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 
-def _place(
-    value: Number, points_per_octave: int, points: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _place(value: Number, points_per_octave: int, points: int) -> _Place:
     """Where a value lies on a curve stored over its log2: the point below, and the weight of the next."""
-    place = np.log2(np.maximum(value, 1.0)) * points_per_octave
-    place = np.minimum(place, points - 1.001)
+    place = np.minimum(np.log2(np.maximum(value, 1.0)) * points_per_octave, points - 1.001)
     low = place.astype(np.int64)
-    return low, (place - low)[..., None]
+    return low, place - low
 
 
-@lru_cache(maxsize=256)
-def _columns(model: Model) -> tuple[tuple[int, float, int], ...]:
-    """(order, mean rows of a table, tables of that order)."""
-    assert model.engram is not None
-    rows = tables.rows(model)
-    count = rows.shape[0] * rows.shape[2]
-    return tuple(
-        (order, float(rows[:, i, :].mean()), count) for i, order in enumerate(tables.orders(model.engram))
-    )
-
-
-def _unique(model: Model, name: str, tokens: Number, interleaved: bool) -> NDArray[np.float64]:
-    """Unique fraction by order: (..., orders)."""
-    curve = _unique_curve(model, name, interleaved)
-    low, weight = _place(tokens, _POINTS_PER_OCTAVE, len(curve))
+def _along(curve: NDArray[np.float64], place: _Place) -> Number:
+    low, weight = place
     return curve[low] * (1 - weight) + curve[low + 1] * weight
 
 
-@lru_cache(maxsize=256)
-def _unique_curve(model: Model, name: str, interleaved: bool) -> NDArray[np.float64]:
-    """Unique fraction over log2 of the tokens of a step: (points, orders)."""
-    profile = traffic.Profile.load(name)
-    tokens = 2.0 ** (np.arange(_TOKEN_OCTAVES * _POINTS_PER_OCTAVE + 1) / _POINTS_PER_OCTAVE)
-    batch = tokens if interleaved else np.ones_like(tokens)
-    curves = [profile.unique_fraction(order, rows, tokens, batch) for order, rows, _ in _columns(model)]
-    return np.stack(curves, axis=-1)
-
-
-@lru_cache(maxsize=256)
-def _miss_curve(model: Model, name: str) -> NDArray[np.float64]:
-    """Miss ratio over log2 of the sequences and log2 of the cached rows: (batches, points, orders)."""
-    profile = traffic.Profile.load(name)
-    batch = 2.0 ** np.arange(_BATCH_OCTAVES + 1)
-    held = 2.0 ** (np.arange(_ROW_OCTAVES * _POINTS_PER_OCTAVE + 1) / _POINTS_PER_OCTAVE)
-    return np.moveaxis(profile.miss_ratio(_columns(model), held[None, :], batch[:, None]), 0, -1)
+def _across(curve: NDArray[np.float64], rows: _Place, columns: _Place) -> Number:
+    (row, row_weight), (column, column_weight) = rows, columns
+    flat, start = curve.ravel(), row * curve.shape[1] + column
+    width = curve.shape[1]
+    low = flat[start] * (1 - column_weight) + flat[start + 1] * column_weight
+    high = flat[start + width] * (1 - column_weight) + flat[start + width + 1] * column_weight
+    return low * (1 - row_weight) + high * row_weight
