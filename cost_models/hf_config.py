@@ -119,8 +119,8 @@ def _values(document: Document, data: dict[str, Any], family: Family, name: str)
     """Values by record: {"": Model's, "attention": ..., "moe": ..., "engram": ...}."""
     values: dict[str, dict[str, Any]] = {"": {}, "attention": {}, "moe": {}, "engram": {}}
     for target, value in family.constant.items():
-        record, _, field = target.rpartition(".")
-        values[record][field] = value
+        record, _, attribute = target.rpartition(".")
+        values[record][attribute] = value
     expert_fields = [field for field in family.fields if field.target.startswith("moe.")]
     counted = next((field.key for field in expert_fields if field.target == "moe.routed_experts"), "")
     experts = bool(expert_fields) and (name not in EXPERTS_ARE_OPTIONAL or bool(data.get(counted)))
@@ -252,8 +252,8 @@ def _layer_types(document: Document, data: dict[str, Any], attention: dict[str, 
     attention["full_attention_layers"] = tuple(i for i, kind in enumerate(types) if kind == "full_attention")
 
 
-def _dtypes(document: Document, data: dict[str, Any]) -> dict[str, str]:
-    result = {}
+def _dtypes(document: Document, data: dict[str, Any]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
     torch_dtype = data.get("dtype", data.get("torch_dtype", "bfloat16"))
     result["weights_dtype"] = _TORCH_DTYPES.get(str(torch_dtype), "bf16")
     quantisation = data.get("quantization_config")

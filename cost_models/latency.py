@@ -17,7 +17,7 @@ from cost_models.design import Model, Name, Number, Serving
 from cost_models.distinct import Distinct
 from cost_models.operators import ACTIVATION_BYTES, COMPUTE_TYPES, Floats, operators
 from cost_models.parts import Parts
-from cost_models.plans import targets
+from cost_models.plans import plan, targets
 
 # Start of a transfer between two accelerators: aiconfigurator's constant, systems/h100_sxm.yaml (p2p_latency).
 _TRANSFER_S = 10e-6
@@ -172,7 +172,7 @@ def _by_constants(model: Model, phase: str, distinct: Distinct, names: Name) -> 
     size = len(columns["batch"])
     names = distinct.first(names)
     if np.ndim(names) == 0:
-        groups = {constants.key(str(names)): slice(None)}
+        groups = {constants.key(str(names)): np.arange(0)}
     else:
         each, index = np.unique(names, return_inverse=True)
         keys = [constants.key(str(name)) for name in each]
@@ -184,16 +184,15 @@ def _by_constants(model: Model, phase: str, distinct: Distinct, names: Name) -> 
         return _steps(model, phase, columns, next(iter(groups)))
     result: dict[str, Floats] = {}
     for key, members in groups.items():
-        mine = {name: column[members] for name, column in columns.items()} if len(groups) > 1 else columns
-        count = len(mine["batch"])
-        for start in range(0, count, _DESIGNS_AT_ONCE):
+        alone = len(groups) == 1
+        mine = columns if alone else {name: column[members] for name, column in columns.items()}
+        for start in range(0, len(mine["batch"]), _DESIGNS_AT_ONCE):
             stretch = slice(start, start + _DESIGNS_AT_ONCE)
             done = _steps(model, phase, {name: column[stretch] for name, column in mine.items()}, key)
-            where = members[stretch] if len(groups) > 1 else stretch
             for name, values in done.items():
                 if name not in result:
                     result[name] = np.empty((*values.shape[:-1], size))
-                result[name][..., where] = values
+                result[name][..., stretch if alone else members[stretch]] = values
     return result
 
 
@@ -217,7 +216,7 @@ def _steps(model: Model, phase: str, one: dict[str, Floats], fitted: str) -> dic
     machine, layout = _machine(one, fitted), _layout(one)
     zero, stages = np.zeros_like(one["batch"]), one["pipeline"]
     piped = bool((stages > 1).any())
-    result: dict[str, Floats] = {"host_s": zero + constants.of(fitted)["host"]["step_s"]}
+    result: dict[str, Floats] = {"host_s": zero + _host_s(model, fitted)}
     for which, work in (("decode", _decode_work(one, phase)), ("prefill", _prefill_work(one, phase))):
         if phase in ("", which):
             done = passes.run(model, which, work, machine, layout)
@@ -237,6 +236,12 @@ def _steps(model: Model, phase: str, one: dict[str, Floats], fitted: str) -> dic
     result["decode_tokens"] = result["decode_tokens"] * stages
     result["prefill_chunks"] = work.chunks
     return result
+
+
+def _host_s(model: Model, fitted: str) -> float:
+    """Time of a served step in which no kernel runs: the engine's scheduling, and gaps between kernels."""
+    ready = plan(model, "decode", fitted)
+    return ready.constants["host"]["step_s"] + ready.constants["host"]["gap_s"] * ready.runs
 
 
 def _decode_work(one: dict[str, Floats], phase: str) -> passes.Work:

@@ -16,6 +16,7 @@ from cost_models.architecture import LayerGroup, engram_width, layer_groups, sha
 from cost_models.design import DTYPE_BYTES, Model
 
 ACTIVATION_BYTES = 2.0  # activations move as bf16 between operators
+_ROTARY = "rotary embedding, cache write"  # a kernel of its own in vLLM, SGLang and vidur's profiles
 COMPUTE_TYPES = ("bf16", "fp8", "fp4")
 KINDS = ("gemm", "attention", "experts", "elementwise", "collective")
 
@@ -234,8 +235,10 @@ def _attention_rows(model: Model, group: LayerGroup) -> list[Row]:
                 _gemm("query", hidden, a.heads * head, dtype, "columns"),
             ]
         rows += [
+            _elementwise(_ROTARY, 2 * latent, 2 * a.heads * a.qk_rope_head_dim),
             _gemm(
-                "latent up", a.kv_lora_rank, a.heads * (a.qk_nope_head_dim + a.v_head_dim), dtype, "columns", decode=False
+                "latent up", a.kv_lora_rank, a.heads * (a.qk_nope_head_dim + a.v_head_dim), dtype, "columns",
+                decode=False,
             ),
             {
                 "operator": "attention", "kind": "attention", "decode": False, "heads": a.heads, "kv_heads": a.heads,
@@ -257,6 +260,7 @@ def _attention_rows(model: Model, group: LayerGroup) -> list[Row]:
         queries, keys = a.heads * a.head_dim, a.kv_heads * a.head_dim
         rows += [
             _gemm("query, key, value", hidden, queries + 2 * keys, dtype, "columns"),
+            _elementwise(_ROTARY, 0, 2 * (queries + 2 * keys)),
             {
                 "operator": "attention", "kind": "attention", "heads": a.heads, "kv_heads": a.kv_heads,
                 "head_dim": a.head_dim, "context_flops": 4.0 * queries,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cost_models import constants
 from cost_models.design import Model
-from cost_models.operators import COMPUTE_TYPES, Floats, OperatorTable, operators
+from cost_models.operators import COMPUTE_TYPES, KINDS, Floats, OperatorTable, operators
 
 BASIS = 6
 _SHAPE_COLUMNS = (
@@ -74,6 +74,7 @@ class Plan:
     experts: Rows
     collectives: Rows
     constants: constants.Constants
+    runs: float  # kernels of one pass without its collectives
 
 
 @lru_cache(maxsize=256)
@@ -84,7 +85,8 @@ def plan(model: Model, phase: str, fitted: str) -> Plan:
     attention, experts, collectives = (
         _rows(model, table, table.rows(kind, phase)) for kind in ("attention", "experts", "collective")
     )
-    return Plan(_kernels(model, table, phase, fit), attention, experts, collectives, fit)
+    runs = float(sum(table.count[table.rows(kind, phase)].sum() for kind in KINDS if kind != "collective"))
+    return Plan(_kernels(model, table, phase, fit), attention, experts, collectives, fit, runs)
 
 
 def targets(model: Model) -> tuple[int, ...]:
@@ -113,7 +115,9 @@ def _rows(model: Model, table: OperatorTable, rows: NDArray[np.int64]) -> Rows:
         columns={name: getattr(table, name)[first].astype(float)[:, None] for name in _SHAPE_COLUMNS},
         compute=tuple(table.compute[row] for row in first),
         count=np.array([table.count[group].sum() for group in groups]),
-        before=np.array([before[:, group].sum(axis=1) for group in groups]).reshape(len(groups), len(before)).T,
+        before=np.array([before[:, group].sum(axis=1) for group in groups])
+        .reshape(len(groups), len(before))
+        .T,
     )
 
 
