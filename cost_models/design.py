@@ -171,6 +171,7 @@ class TablePlacement:
     cache_bytes: Number = 0.0
     sharing: Name = "node"  # copies in host memory: one per "rank", "numa" node or "node"
     traffic: str = "bundled-text"  # the traffic profile that hit rates and unique fractions come from
+    staged: Flag = False  # rows of a prompt are read while its request waits, before the prefill starts
 
 
 @dataclass(frozen=True)

@@ -159,6 +159,7 @@ SERVING = {
 TABLES = {
     "tier": Rule("text", choices=TIERS),
     "prefetch": _FLAG,
+    "staged": _FLAG,
     "sharing": Rule("text", choices=("rank", "numa", "node")),
     "traffic": _TEXT,
 }

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from cost_models import latency, tables
+from cost_models import constants, latency, tables
 from cost_models.architecture import parameters
 from cost_models.carbon import Carbon
 from cost_models.cost import Cost
@@ -117,6 +117,7 @@ def document(design: Design, result: Result, quality: Any = None) -> dict[str, A
         excess = found["quality"]["bits_per_byte"] - float(np.asarray(design.limits.bits_per_byte))
         found["violations"]["bits_per_byte"] = excess
     found["feasible"] = all(amount <= 0 for amount in found["violations"].values())
+    found["latency"]["expected_error"] = constants.expected_error(str(result.parts.accelerator.name))
     found["sources"] = list(dict.fromkeys(result.parts.sources))
     return found
 

@@ -122,6 +122,8 @@ def _reads(design: Design, parts: Parts, tokens: Number, windows: Windows) -> Re
     all_sets = sets * time
     late = np.maximum.reduce([(i + 1) * time - before for i, before in enumerate(windows.before)])
     late = np.maximum(0.0, late + (windows.steps - 1) * np.maximum(0.0, all_sets - windows.step_s))
+    if not windows.interleaved:  # a prompt is known while its request waits
+        late = choose(placement.staged, 0.0, late)
     stall = choose(placement.prefetch, late, windows.steps * all_sets) + windows.steps * host
     orders = engram.max_order - 1
     return Reads(

@@ -179,3 +179,11 @@ def test_wider_rows_and_more_tokens_never_take_less_time(tier: str, concurrency:
     assert wider.decode.time_s >= one.decode.time_s and wider.prefill.time_s >= one.prefill.time_s
     more = rows(replace(of, serving=replace(of.serving, concurrency=2 * concurrency)))
     assert more.decode.time_s >= one.decode.time_s
+
+
+def test_staged_prompts_stall_no_prefill_but_decoding_as_before() -> None:
+    slow = {"tier": "ssd", "input_tokens": 16384}
+    asked, staged = (rows(design(**slow, placement={"staged": on})) for on in (False, True))
+    assert asked.prefill.stall_s > staged.prefill.stall_s
+    assert staged.prefill.stall_s == pytest.approx(2 * 0.25e-3)  # two chunks that a host thread serves
+    assert staged.decode.stall_s == asked.decode.stall_s

@@ -30,7 +30,7 @@ def held(of: Design) -> memory.Memory:
     return memory.fit(of, CATALOGUE.parts(of.system))
 
 
-@pytest.mark.parametrize("t", [1, 2, 4])
+@pytest.mark.parametrize("t", [4, 8])  # fewer ranks do not hold it
 def test_weights_per_rank_as_published(t: int) -> None:
     # SemiAnalysisAI/InferenceX #3337: 256 GiB / TP + 17.2 GiB; resident tables add 188.83 GiB / TP
     away, here = held(design("dram", t)), held(design("hbm", t))
