@@ -312,7 +312,14 @@ def _mixing_rows(model: Model, block: str) -> list[Row]:
 
 
 def _output_rows(model: Model) -> list[Row]:
-    return [
+    rows = [
         _elementwise("final norm", 2 * model.hidden, last_token=True),
         _gemm("output head", model.hidden, model.vocab, shard="columns", last_token=True),
     ]
+    if model.medusa_heads:  # a residual block and a vocabulary projection each (arXiv 2401.10774)
+        heads = model.medusa_heads
+        rows += [
+            _gemm("medusa blocks", model.hidden, heads * model.hidden, shard="columns", last_token=True),
+            _gemm("medusa heads", model.hidden, model.vocab, shard="batches", batches=heads, last_token=True),
+        ]
+    return rows

@@ -1,5 +1,7 @@
 """Parameters, FLOPs and bytes of models against what their publishers say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -91,6 +93,14 @@ def test_flops_per_token_are_twice_the_active_weights() -> None:
     assert flops == pytest.approx(
         2 * (parameters(model).active_per_token - model.vocab * model.hidden), rel=1e-3
     )
+
+
+def test_medusa_heads_are_counted_and_run() -> None:
+    plain, more = read_model("llama-3.1-8b"), replace(read_model("llama-3.1-8b"), medusa_heads=5)
+    extra = parameters(more).total - parameters(plain).total
+    assert extra == 5 * (4096 * 4096 + 4096 + 4096 * 128256)
+    flops = [float((t.count * t.flops).sum()) for t in (operators(plain), operators(more))]
+    assert flops[1] - flops[0] == pytest.approx(2 * extra, rel=1e-5)
 
 
 def test_layers_are_grouped_by_what_they_hold() -> None:
