@@ -14,6 +14,7 @@ import yaml
 
 from cost_models.errors import InputError
 
+MOST_VALUES = 500_000  # a file of a few lines can otherwise stand for billions, by aliases of aliases
 Path_ = tuple[str | int, ...]
 
 
@@ -34,8 +35,12 @@ for _tag, _pattern, _first in (
 ):
     _Loader.add_implicit_resolver(_tag, re.compile(_pattern), _first)
 _Loader.add_constructor(
-    "tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node).replace("_", ""), 0)
-    if node.value.lower().startswith("0x") else int(loader.construct_scalar(node).replace("_", ""))
+    "tag:yaml.org,2002:int",
+    lambda loader, node: (
+        int(loader.construct_scalar(node).replace("_", ""), 0)
+        if node.value.lower().startswith("0x")
+        else int(loader.construct_scalar(node).replace("_", ""))
+    ),
 )
 
 
@@ -102,6 +107,10 @@ def read(path: str | Path) -> Document:
 
 def _walk(node: yaml.Node, path: Path_, places: dict[Path_, tuple[int, int]], file: str) -> None:
     places[path] = (node.start_mark.line + 1, node.start_mark.column + 1)
+    if len(places) > MOST_VALUES:
+        raise InputError(
+            f"{file}: holds more than {MOST_VALUES:,} values; is one anchor repeated again and again?"
+        )
     if isinstance(node, yaml.MappingNode):
         seen: dict[str, int] = {}
         for key, value in node.value:

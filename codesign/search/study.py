@@ -172,6 +172,7 @@ def _meaning(error: BaseException) -> str:
         ("readonly", "read-only; mend its permissions or name another with --storage"),
         ("disk is full", "no space left; free some, then go on with --resume"),
         ("no space left", "no space left; free some, then go on with --resume"),
+        ("disk i/o error", "the disk fails or is full; free some space, then go on with --resume"),
         ("not a database", "not an SQLite database; name another with --storage"),
         ("malformed", "damaged; restore a copy or name another with --storage"),
         ("unable to open", "cannot be opened; does its folder exist, and may you write there?"),
