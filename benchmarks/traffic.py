@@ -3,6 +3,9 @@
     python -m benchmarks.traffic                 speed, and error on every corpus; three CPU minutes
     python -m benchmarks.traffic code            speed, and error on one corpus
     python -m benchmarks.traffic stream FILE     a long text: peak memory and time
+    python -m benchmarks.traffic libcachesim PY  replay and S3-FIFO against libcachesim; PY is the Python of an
+                                                 environment of its own that has it (GPLv3, and it may abort)
+    python -m benchmarks.traffic placement       co-access placement: communities, and the bundled text
 
 Prints tables and writes benchmarks/traffic.json. Speeds are per CPU second of one core.
 """
@@ -10,7 +13,9 @@ Prints tables and writes benchmarks/traffic.json. Speeds are per CPU second of o
 import functools
 import json
 import resource
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,9 +25,10 @@ import numpy as np
 
 from codesign.traffic.check import compare
 from codesign.traffic.measure import profile
-from codesign.traffic.replay import stack_distances
+from codesign.traffic.placement import places, rows_per_block, window_reads
+from codesign.traffic.replay import s3_fifo_hits, stack_distances
 from codesign.traffic.reuse import reuse_times, survival
-from codesign.traffic.rows import head_rows
+from codesign.traffic.rows import head_rows, shared_reads
 from codesign.traffic.source import Source, read
 from codesign.traffic.stream import Stream, join, ngram_keys
 from cost_models.design import Engram
@@ -111,12 +117,94 @@ def long_text(path: str) -> dict[str, float]:
     }  # fmt: skip
 
 
+_FOREIGN = """
+import math, sys, json, numpy as np, libcachesim as L
+path, n, sizes = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
+out = {}
+for name in ("LRU", "S3FIFO"):
+    for size in sizes:
+        reader = L.TraceReader(path, L.TraceType.ORACLE_GENERAL_TRACE, L.ReaderInitParam(ignore_obj_size=True))
+        cache = getattr(L, name)(cache_size=int(size), hashpower=math.ceil(math.log2(size)) + 1)
+        cache.process_trace(reader, 0, n // 2)
+        out[f"{name} {size}"] = cache.process_trace(reader, n // 2, n - n // 2)[0]
+print(json.dumps(out))
+"""
+
+
+def against_libcachesim(python: str) -> list[dict[str, Any]]:
+    """Misses of the second half of a trace in another simulator, run apart: it aborts on tiny caches."""
+    source = read(max_tokens=500_000)
+    ids = shared_reads(source.stream, (2, 3), 1_000_003, 1, 16)[0].ravel()
+    trace = np.zeros(ids.size, dtype=[("time", "<u4"), ("id", "<u8"), ("size", "<u4"), ("next", "<i8")])
+    trace["id"], trace["size"], trace["next"] = ids + 1, 1, -1
+    sizes = [1000, 10_000, 100_000]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.bin"
+        trace.tofile(path)
+        command = [python, "-c", _FOREIGN, str(path), str(ids.size), json.dumps(sizes)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    theirs = json.loads(done.stdout.splitlines()[-1])
+    distance = stack_distances(ids)
+    found = []
+    for size in sizes:
+        half = ids.size // 2
+        own = {
+            "LRU": float(((distance == 0) | (distance > size))[half:].mean()),
+            "S3FIFO": float(1 - s3_fifo_hits(ids, size)[half:].mean()),
+        }
+        for name, value in own.items():
+            found.append(
+                {"policy": name, "cache_rows": size, "own": value, "libcachesim": theirs[f"{name} {size}"]}
+            )
+            print(found[-1])
+    return found
+
+
+def placement() -> dict[str, Any]:
+    """Useful rows of a 32-row block read on held-out windows: communities of readers, then text."""
+    random = np.random.default_rng(0)
+    rows_in_all = 20_000
+    communities = random.permutation(rows_in_all).reshape(-1, 50)
+    windows, rows = [], []
+    for window in range(6000):
+        one, two = random.choice(len(communities), 2, replace=False)
+        drawn = random.choice(communities[one], 20), random.choice(communities[two], 16)
+        read_rows = np.unique(np.concatenate([*drawn, random.integers(0, rows_in_all, 4)]))
+        windows.append(np.full(read_rows.size, window))
+        rows.append(read_rows)
+    w, r = np.concatenate(windows), np.concatenate(rows)
+    past = w < 4800
+    ways = places(w[past], r[past], r[past], rows_in_all, 32)
+    found = {
+        "communities": {name: rows_per_block(w[~past], r[~past], place, 32) for name, place in ways.items()}
+    }
+    old, new = read().stream.held_out(0.2)
+    for order in (2, 3):
+        learnt, tried = (shared_reads(each, (order,), 100_003, 1)[0][:, 0] for each in (old, new))
+        count = int(max(learnt.max(), tried.max())) + 1
+        ways = places(*window_reads(old, learnt), learnt, count, 32)
+        held = window_reads(new, tried)
+        found[f"text, order {order}"] = {n: rows_per_block(*held, place, 32) for n, place in ways.items()}
+        frequency = np.bincount(learnt, minlength=count)
+        hot = frequency >= np.sort(frequency)[-count // 100]
+        cold = ~hot[held[1]]
+        found[f"text, order {order}, hottest 1 % pinned"] = {
+            n: rows_per_block(held[0][cold], held[1][cold], place, 32) for n, place in ways.items()
+        }
+    print(json.dumps(found, indent=1))
+    return found
+
+
 def main(arguments: list[str]) -> None:
     """Run and record."""
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     if arguments[:1] == ["stream"]:
         results["long_text"] = long_text(arguments[1])
         print(results["long_text"])
+    elif arguments[:1] == ["libcachesim"]:
+        results["libcachesim"] = against_libcachesim(arguments[1])
+    elif arguments[:1] == ["placement"]:
+        results["placement"] = placement()
     else:
         names = arguments or list(CORPORA)
         results["speed"] = speed(read())
