@@ -34,9 +34,11 @@ def of(part: str) -> Constants:
     return {kind: dict(own.get(kind, values)) for kind, values in prior.items()}
 
 
+@lru_cache(maxsize=1024)
 def key(accelerator: str) -> str:
-    """The part whose constants an accelerator has: itself, or the prior."""
-    return accelerator if accelerator in fitted() else PRIOR
+    """The part whose constants an accelerator has: itself, one with the same chip, or the prior."""
+    name = yamlfile.read(FILE).data["same_chip"].get(accelerator, accelerator)
+    return name if name in fitted() else PRIOR
 
 
 @lru_cache(maxsize=1)
@@ -47,5 +49,6 @@ def _errors() -> dict[str, float]:
 def expected_error(accelerator: Name) -> Number:
     """Mean relative error to expect of a step's time on this part: measured where fitted, else by transfer."""
     errors = _errors()
-    result = np.vectorize(lambda name: errors.get(str(name), errors[PRIOR]), otypes=[float])(accelerator)
+    each = np.vectorize(lambda name: errors.get(str(name), errors[key(str(name))]), otypes=[float])
+    result = each(accelerator)
     return float(result) if np.ndim(result) == 0 else result

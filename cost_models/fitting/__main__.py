@@ -16,11 +16,14 @@ from cost_models.fitting.classes import one_share
 from cost_models.fitting.held_out import leave_one_out, model_points
 from cost_models.fitting.recipe import Entry, fit_a100, fit_h100
 
-# Mean errors of whole steps to expect where the constants come from another part (H100 constants unchanged on
-# the kernels of six other parts: matrix products 9 to 24 %, decode attention 8 to 48 %).
-_TRANSFER_ERROR = 0.20
+# H100 constants unchanged on the kernels of other parts in the same database: mean of the errors of matrix
+# products (9 to 24 %) and of decode attention (8 to 48 %), where both are known.
+_TRANSFER_ERRORS = {
+    "h200-sxm": 0.085, "b200-sxm": 0.18, "b300-sxm": 0.12, "gb200": 0.15, "rtx-pro-6000": 0.13, "prior": 0.20,
+}  # fmt: skip
 # On the A100, products and decode attention are its own, prefill attention and collectives are carried over.
 _A100_ERROR = 0.12
+_SAME_CHIP = {"a100-40-sxm": "a100-80-sxm"}
 _HOST_STEP_S = 0.5e-3
 # Between two kernels of a CUDA graph: 3.4 us per kernel that runs 2.9 us (developer.nvidia.com/blog/cuda-graphs).
 _GAP_S = 0.5e-6
@@ -53,7 +56,10 @@ def _write(h100: dict[str, Entry], a100: dict[str, Entry], errors: dict[str, flo
         "expected_error:",
         f"  h100-sxm: {_number(errors['h100-sxm'])}  # held out: whole models",
         f"  a100-80-sxm: {_A100_ERROR}  # estimate: own matrix products and decode attention, the rest carried over",
-        f"  prior: {_TRANSFER_ERROR}  # estimate: H100 constants unchanged on six other parts",
+        "  # estimates: H100 constants unchanged on the kernels of other parts",
+        *(f"  {name}: {error}" for name, error in _TRANSFER_ERRORS.items()),
+        "same_chip:",
+        *(f"  {name}: {other}" for name, other in _SAME_CHIP.items()),
         "accelerators:",
     ]
     for name, entries in accelerators.items():
@@ -87,6 +93,7 @@ def _write(h100: dict[str, Entry], a100: dict[str, Entry], errors: dict[str, flo
     constants.fitted.cache_clear()
     constants._errors.cache_clear()
     constants.of.cache_clear()
+    constants.key.cache_clear()
     plans.plan.cache_clear()
 
 

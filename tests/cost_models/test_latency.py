@@ -253,6 +253,8 @@ def test_accepted_tokens_divide_the_step(h100: Parts) -> None:
 
 def test_unknown_parts_have_the_prior_and_a_larger_error() -> None:
     assert constants.key("mi300x") == constants.PRIOR
+    assert constants.key("a100-40-sxm") == "a100-80-sxm"
+    assert constants.expected_error("a100-40-sxm") == constants.expected_error("a100-80-sxm")
     assert constants.expected_error("h100-sxm") < constants.expected_error("mi300x")
     many = constants.expected_error(np.array(["h100-sxm", "mi300x"]))
     assert many.tolist() == [constants.expected_error("h100-sxm"), constants.expected_error("mi300x")]
