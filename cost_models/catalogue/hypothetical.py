@@ -40,8 +40,10 @@ def is_varied(system: System) -> bool:
     """Whether a system asks for a part that is not as sold."""
     if system.hbm_bytes is not None:
         return True
-    scales = (system.bandwidth_scale, system.peak_scale, system.scale_up_scale)
-    return any(bool(np.any(np.asarray(scale) != 1.0)) for scale in scales)
+    return any(
+        bool((scale != 1.0).any()) if isinstance(scale, np.ndarray) else scale != 1.0
+        for scale in (system.bandwidth_scale, system.peak_scale, system.scale_up_scale)
+    )
 
 
 def varied(a: Mapping[str, Any], system: System, root: Tree) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from cost_models.catalogue.names import distinct
 from cost_models.design import Name, Number, System
 from cost_models.engine import Engine
 from cost_models.errors import InputError
+from cost_models.masks import choose, some
 from cost_models.parts import Accelerator, Node, Parts, Tier
 
 _FOLDER = Path(__file__).parent
@@ -156,7 +157,7 @@ class Catalogue:
         if hypothetical.is_varied(system):
             a = hypothetical.varied(a, system, self.root)
         per_node = system.accelerators / system.nodes
-        if np.any(a["is_cpu"]) and system.hbm_bytes is None:
+        if some(a["is_cpu"] > 0) and system.hbm_bytes is None:
             a = _with_host_memory(a, system.host.dram_bytes / per_node)
         accelerator = _accelerator(system.accelerator if index is not None else names[0], a)
         cpus, cpu_index = distinct(system.host.cpu)
@@ -164,8 +165,10 @@ class Catalogue:
         c: dict[str, Any] = (
             cpu_rows[0] if cpu_index is None else tiers.stack_rows(cpu_rows, filling.FIELDS, cpu_index)
         )
-        sockets = self.value("node", "sockets")
-        channels = sockets * np.where(a["is_cpu"], a["channels"], c["channels"])
+        is_cpu, node = a["is_cpu"] > 0, self._node_figures
+        sockets = np.minimum(node["sockets"], np.ceil(per_node / node["accelerators_per_socket"]))
+        sockets = choose(is_cpu, per_node, sockets)
+        channels = sockets * choose(is_cpu, a["channels"], c["channels"])
         h = system.host
         n = system.nodes
         tier = self._tier
@@ -181,11 +184,16 @@ class Catalogue:
             node=self._node(a, c, per_node, sockets),
             engine=self._engine,
             sources=(
-                *(f"accelerator.{name}" for name in names),
-                *(f"accelerator.{name}" for name in cpus),
+                *(f"accelerator.{name}" for name in (*names, *cpus)),
                 *(
                     f"memory.{name}"
-                    for wanted in (h.dram_tier, h.cxl_tier, h.ssd_tier, h.remote_tier)
+                    for held, wanted in (
+                        (h.dram_bytes, h.dram_tier),
+                        (h.cxl_bytes, h.cxl_tier),
+                        (h.ssd_bytes, h.ssd_tier),
+                        (h.remote_bytes, h.remote_tier),
+                    )
+                    if _is_fitted(held)
                     for name in distinct(wanted)[0]
                 ),
                 f"scenario.{self.scenario}",
@@ -217,20 +225,24 @@ class Catalogue:
             self._tiers[slot, name] = row
         return row
 
-    def _node(self, a: Mapping[str, Any], c: Mapping[str, Any], per_node: Any, sockets: float) -> Node:
+    @cached_property
+    def _node_figures(self) -> dict[str, float]:
+        return {name: self.value("node", name) for name in _branch(self.root, "node")}
+
+    def _node(self, a: Mapping[str, Any], c: Mapping[str, Any], per_node: Any, sockets: Any) -> Node:
         # A part that is its own host, or is sold with one, brings no second pair of processors.
         hosts = sockets * (1.0 - a["hosted"])
-        adapters = self.value("node", "adapter_price") + self.value("node", "network_price")
+        node = self._node_figures
+        adapters = node["adapter_price"] + node["network_price"]
         nameplate = per_node * a["tdp"] + hosts * c["tdp"]
         return Node(
             cpu_price_usd=hosts * c["socket_price"],
             cpu_w=hosts * c["tdp"],
             cpu_idle_w=hosts * c["idle"],
-            chassis_usd=self.value("node", "chassis_price") + per_node * adapters,
-            chassis_w=per_node * self.value("node", "adapter_power")
-            + self.value("node", "fan_share") * nameplate,
-            network_bandwidth=self.value("node", "network_bandwidth"),
-            embodied_kg=self.value("node", "embodied"),
+            chassis_usd=node["chassis_price"] + per_node * adapters,
+            chassis_w=per_node * node["adapter_power"] + node["fan_share"] * nameplate,
+            network_bandwidth=node["network_bandwidth"],
+            embodied_kg=node["embodied"],
             numa_nodes=sockets,
         )
 
@@ -239,6 +251,10 @@ def _branch(root: Tree, key: str) -> Tree:
     branch = root[key]
     assert isinstance(branch, dict)
     return branch
+
+
+def _is_fitted(held: Number) -> bool:
+    return bool(held.any()) if isinstance(held, np.ndarray) else held > 0
 
 
 def _with_host_memory(a: Mapping[str, Any], held: Number) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from cost_models.catalogue.figures import Figure, Tree
 from cost_models.catalogue.filling import Reader, si
 from cost_models.design import Number
 from cost_models.errors import InputError
+from cost_models.masks import choose
 from cost_models.parts import Tier
 
 PER = ("channel", "module", "drive", "stack", "accelerator")
@@ -83,13 +84,10 @@ def tier(
     drives: number of units where the design states it; 0: as many as the capacity takes.
     A pooled tier (pool_nodes > 1) is shared: every node sees the whole capacity, its cost is paid once.
     """
-    needed = -(-capacity // row["unit_capacity"])
+    needed = np.ceil(capacity / row["unit_capacity"])
     by_capacity = np.where(np.asarray(drives) > 0, drives, needed) if _is_given(drives) else needed
-    units: Number = (
-        row["per_channel"] * channels
-        + row["per_accelerator"] * accelerators
-        + (row["per_module"] + row["per_drive"] + row["per_stack"]) * by_capacity
-    )
+    on_board = choose(row["per_channel"] > 0, channels, accelerators)
+    units = choose(row["per_channel"] + row["per_accelerator"] > 0, on_board, by_capacity)
     # A tier that is not fitted keeps the rates of one unit, so that formulas stay finite.
     rate_units = np.maximum(units, 1)
     sharing = np.minimum(nodes, row["pool_nodes"])

@@ -347,3 +347,18 @@ def test_bandwidth_and_links_may_be_varied_alone():
     assert fast.scale_up_bandwidth == 900e9
     taller = parts(hbm_bytes=160 * GIB, bandwidth_scale=0.5).accelerator
     assert taller.memory_bandwidth == pytest.approx(3.35e12)
+
+
+def test_a_small_node_has_one_processor_and_a_full_one_two():
+    one, full = parts(accelerators=1), parts(accelerators=8)
+    assert (one.node.cpu_w, full.node.cpu_w) == (500, 1000)
+    assert full.tiers["dram"].bandwidth == pytest.approx(2 * one.tiers["dram"].bandwidth)
+    assert parts(accelerator="ampereone-a192", accelerators=1).tiers["dram"].units == 0
+    host = Host(dram_bytes=TB)
+    assert parts(accelerator="ampereone-a192", accelerators=1, host=host).tiers["dram"].units == 8
+
+
+def test_sources_name_what_is_fitted():
+    assert parts(host=Host(dram_bytes=TB)).sources == (
+        "accelerator.h100-sxm", "accelerator.generic-epyc-9755", "memory.ddr5-rdimm", "scenario.nov_2026_default",
+    )  # fmt: skip
