@@ -25,4 +25,7 @@ def run(options: argparse.Namespace) -> Answer:
     import dashboard
 
     dashboard.serve(options.study, options.storage, host=options.host, port=options.port)
-    return Answer(None, lambda: "")
+    url = f"http://{options.host}:{options.port}"
+    return Answer(
+        {"study": options.study, "storage": options.storage, "url": url}, lambda: f"{url} has ended"
+    )

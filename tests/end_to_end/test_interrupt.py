@@ -1,0 +1,71 @@
+"""Ctrl-C in the middle of a search: what had finished is kept, and --resume goes on to the same end."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from codesign import results
+from codesign.errors import StudyError
+
+TRIALS = 8
+SEARCH = ("search", "space.yaml", "--study", "s", "--trials", str(TRIALS))
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_and_resume(
+    process: Callable[..., subprocess.CompletedProcess[str]],
+    folder: Path,
+    environment: dict[str, str],
+    workers: str,
+) -> None:
+    arguments = (*SEARCH, "--workers", workers)
+    search = subprocess.Popen(
+        [sys.executable, "-P", "-m", "codesign.cli", *arguments],
+        cwd=folder, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    storage = f"sqlite:///{folder}/codesign.db"
+    wait_for_trials(storage, 2)
+    search.send_signal(signal.SIGINT)
+    out, errors = search.communicate(timeout=60)
+    assert search.returncode == 1, errors
+    assert out == ""
+    assert "Traceback" not in errors
+    assert errors.splitlines()[-1].startswith("codesign: interrupted; everything that had finished is kept")
+    trained = {path.name: path.stat().st_mtime_ns for path in (folder / "proxies").glob("*.json")}
+    kept = finished(storage)
+    assert len(kept) >= 2
+
+    done = process(*arguments, "--resume", "--json")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert finished(storage).items() >= kept.items()
+    for name, written in trained.items():
+        assert (folder / "proxies" / name).stat().st_mtime_ns == written, "a finished training was made again"
+    table = results.Reader("s", storage).read().table
+    assert not (table["state"] == "RUNNING").any()
+    assert summary["trainings"] == int(table["trained"].sum())
+
+
+def wait_for_trials(storage: str, count: int) -> None:
+    """Until so many trials are complete, or a minute has passed."""
+    for _ in range(600):
+        try:
+            if len(finished(storage)) >= count:
+                return
+        except StudyError:  # not there yet
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"no {count} trials within a minute")
+
+
+def finished(storage: str) -> dict[int, str]:
+    """Number and parameters of the complete trials."""
+    designs = results.Reader("s", storage).read()
+    complete = designs.table[designs.table["state"] == "COMPLETE"]["trial"]
+    return {int(trial): json.dumps(designs.params(int(trial)), sort_keys=True) for trial in complete}
