@@ -9,11 +9,12 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from codesign import cache
+from codesign.errors import TrainingError
 from codesign.proxy.quality import Quality
 from cost_models.errors import InputError
 
@@ -44,7 +45,12 @@ class Store:
     def put(self, quality: Quality) -> None:
         """Write a result under its key."""
         text = json.dumps(quality.document())
-        cache.write_atomically(self._file(quality.key), lambda path: _write(path, text))
+        try:
+            cache.write_atomically(self._file(quality.key), lambda path: _write(path, text))
+        except OSError as error:
+            raise TrainingError(
+                f"{self.path}: the result could not be written: {error.strerror}; free space or set CODESIGN_STORE"
+            ) from None
 
     def all(self) -> list[Quality]:
         """Every result, in the order of the keys."""
@@ -74,7 +80,8 @@ class Store:
             yield
             return
         with self._lock(key).open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            with suppress(OSError):  # a file system without locks: as without POSIX locks
+                fcntl.flock(handle, fcntl.LOCK_EX)
             try:
                 yield
             finally:

@@ -134,3 +134,27 @@ def test_tables_have_their_own_learning_rate_and_no_decay(
     assert {id(p) for p in groups[2]["params"]} == tables and len(tables) == 2
     assert groups[2]["lr"] == 5 * groups[0]["lr"] and groups[2]["weight_decay"] == 0.0
     assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+
+
+@pytest.mark.parametrize("kernel", ["grouped", "loop"])
+def test_half_precision_learns_as_much(
+    kernel: str,
+    full_model: Callable[..., Model],
+    tiny: Fidelity,
+    data: tuple[tokenizer.Tokens, batches.Split],
+) -> None:
+    recipe = replace(tiny, expert_kernel=kernel)
+    config = scale(full_model(0.25), recipe, data[0].canonical_vocab)
+    whole = training.train(config, recipe, *data, 0, CPU)
+    half = training.train(config, recipe, *data, 0, device.choose("cpu", "bf16"))
+    assert half.bits_per_byte != whole.bits_per_byte
+    assert half.bits_per_byte == pytest.approx(whole.bits_per_byte, rel=0.01)
+
+
+def test_hyper_connections_train(
+    full_model: Callable[..., Model], tiny: Fidelity, data: tuple[tokenizer.Tokens, batches.Split]
+) -> None:
+    run = _run(full_model(0.25, hyper_connections=2), tiny, data)
+    assert run.reason == ""
+    first = run.model.blocks[0]
+    assert not torch.equal(first.read, torch.full_like(first.read, 0.5))
