@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from cost_models import tables, traffic
 from cost_models.design import TIERS, Design, Model, Number
 from cost_models.latency import Steps
-from cost_models.masks import choose, some
+from cost_models.masks import by_tier, choose, some
 from cost_models.parts import Parts
 
 _LINK_LINE = 128.0  # bytes of one read request over a host link (EMOGI, arXiv 2006.06890)
@@ -107,8 +107,9 @@ def _reads(design: Design, parts: Parts, tokens: Number, windows: Windows) -> Re
     time = host = np.zeros(np.shape(total))
     tier_reads: dict[str, Number] = {}
     tier_bytes: dict[str, Number] = {}
+    homes, caches = by_tier(placement.tier), by_tier(placement.cache_tier)
     for tier in TIERS:
-        home, cache = placement.tier == tier, (placement.cache_tier == tier) & (placement.cache_bytes > 0)
+        home, cache = homes[tier], caches[tier] & (placement.cache_bytes > 0)
         if not (some(home) or some(cache)):
             continue
         reads = per_set * (choose(home, misses, 0.0) + choose(cache, total - misses, 0.0))
@@ -194,11 +195,13 @@ def _columns_read(design: Design, tokens: Number, interleaved: bool) -> tuple[Nu
     step = _place(tokens, _POINTS_PER_OCTAVE, len(curves.unique))
     unique = _along(curves.unique, step)
     busiest = _across(curves.busiest, step, _place(serving.tensor_parallel, 1, curves.busiest.shape[1]))
-    bytes_ = choose(placement.cache_tier == "", 0.0, placement.cache_bytes)
-    if not some(bytes_ > 0):
+    if not some(placement.cache_tier != "") or not some(placement.cache_bytes > 0):
         return unique, busiest, unique
+    caches = by_tier(placement.cache_tier)
+    cached = caches["hbm"] | caches["dram"] | caches["cxl"] | caches["ssd"] | caches["remote"]
+    bytes_ = choose(cached, placement.cache_bytes, 0.0)
     share = serving.tensor_parallel * serving.pipeline_parallel
-    held = choose(placement.cache_tier == "hbm", bytes_ * share, bytes_) / tables.row_bytes(model)
+    held = choose(caches["hbm"], bytes_ * share, bytes_) / tables.row_bytes(model)
     missed = _across(curves.missed, step, _place(held, _POINTS_PER_OCTAVE, curves.missed.shape[1]))
     return unique, busiest, choose(held > 0, missed, unique)
 

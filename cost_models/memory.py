@@ -10,6 +10,7 @@ Source: sharding as in vLLM and SGLang (docs.vllm.ai; SemiAnalysisAI/InferenceX 
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -21,8 +22,8 @@ from cost_models.architecture import (
     parameters,
     shared_width,
 )
-from cost_models.design import DTYPE_BYTES, Design, Model, Number
-from cost_models.masks import choose
+from cost_models.design import DTYPE_BYTES, Design, Model, Name, Number
+from cost_models.masks import by_tier, choose
 from cost_models.operators import ACTIVATION_BYTES, context_bytes_per_token
 from cost_models.parts import Node, Parts
 
@@ -136,6 +137,7 @@ def fit(design: Design, parts: Parts) -> Memory:
     """Place a design's bytes; fields have the shape of the design's fields."""
     model, system, serving = design.model, design.system, design.serving
     placement, host, accelerator = serving.tables, system.host, parts.accelerator
+    home, cache = by_tier(placement.tier), by_tier(placement.cache_tier)
     t, d, p = serving.tensor_parallel, serving.data_parallel, serving.pipeline_parallel
     per_node = system.accelerators / np.maximum(system.nodes, 1)
 
@@ -143,10 +145,10 @@ def fit(design: Design, parts: Parts) -> Memory:
     all_tables = tables.table_bytes(model)
     share = t * p  # accelerators that hold one copy of the tables together
     unified = accelerator.unified_memory
-    copies = _copies_per_node(placement.sharing, placement.tier, per_node, share, parts.node)
-    on_accelerator = choose(placement.tier == "hbm", all_tables / share, 0.0)
-    shared_dram = choose((placement.tier == "dram") & unified, copies * all_tables / per_node, 0.0)
-    cached = choose(placement.cache_tier == "hbm", placement.cache_bytes, 0.0)
+    copies = _copies_per_node(placement.sharing, home, per_node, share, parts.node)
+    on_accelerator = choose(home["hbm"], all_tables / share, 0.0)
+    shared_dram = choose(home["dram"] & unified, copies * all_tables / per_node, 0.0)
+    cached = choose(cache["hbm"], placement.cache_bytes, 0.0)
 
     whole, split = activation_bytes_per_token(model)
     sequences = np.maximum(serving.concurrency, 1) / d
@@ -182,8 +184,8 @@ def fit(design: Design, parts: Parts) -> Memory:
         "remote": host.remote_bytes,
     }
     for tier, room in rooms.items():
-        held = choose(placement.tier == tier, copies * all_tables, 0.0)
-        held = held + choose(placement.cache_tier == tier, placement.cache_bytes, 0.0)
+        held = choose(home[tier], copies * all_tables, 0.0)
+        held = held + choose(cache[tier], placement.cache_bytes, 0.0)
         host_tables[tier] = choose(unified & (tier == "dram"), 0.0, held)
         violations[tier] = host_tables[tier] - room
     return Memory(
@@ -241,7 +243,9 @@ def _weights_per_accelerator(model: Model, t: Number, d: Number, p: Number) -> N
     return layers + ends
 
 
-def _copies_per_node(sharing: object, tier: object, per_node: Number, share: Number, node: Node) -> Number:
+def _copies_per_node(
+    sharing: Name, home: dict[str, Any], per_node: Number, share: Number, node: Node
+) -> Number:
     """Copies of the tables in a node's host memory.
 
     "rank": every data-parallel rank has its own, split over its tensor-parallel ranks. "numa", "node": one
@@ -249,7 +253,7 @@ def _copies_per_node(sharing: object, tier: object, per_node: Number, share: Num
     """
     ranks = per_node / share
     wanted = choose(sharing == "rank", ranks, choose(sharing == "numa", node.numa_nodes, 1))
-    alone = (tier == "ssd") | (tier == "cxl") | (tier == "remote")
+    alone = home["ssd"] | home["cxl"] | home["remote"]
     return choose(ranks < 1, ranks, choose(alone, np.minimum(wanted, 1), wanted))
 
 

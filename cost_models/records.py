@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cost_models import designfields as rules
 from cost_models.design import Design
@@ -13,6 +14,7 @@ from cost_models.errors import InputError
 T = TypeVar("T")
 
 _NAMES: dict[type, tuple[str, ...]] = {}
+_LETTERS = np.uint64(1_114_111)  # code points of Unicode
 
 
 def size(design: Design) -> int | None:
@@ -112,12 +114,24 @@ def _choice(place: str, value: Any, rule: Rule) -> None:
         {*rule.choices, rule.null} if isinstance(rule.null, str) and rule.null != "refused" else rule.choices
     )
     if isinstance(value, np.ndarray):
-        known = np.zeros(value.shape, dtype=bool)
-        for choice in allowed:
-            known |= value == choice
+        if value.dtype.kind == "U":
+            width = value.dtype.itemsize // 4
+            fitting = np.array([choice for choice in allowed if len(choice) <= width], value.dtype)
+            known = np.isin(_keys(value), _keys(fitting))
+        else:
+            known = np.zeros(len(value), dtype=bool)
         if known.all():
             return
         value = str(value[np.argmin(known)])
     elif value in allowed:
         return
     raise InputError(f"{place} {rule.sentence()}, got {value!r}")
+
+
+def _keys(names: NDArray[np.str_]) -> NDArray[np.uint64]:
+    """One number per name, by its letters; much faster to compare than strings."""
+    letters = np.ascontiguousarray(names).view(np.uint32).reshape(len(names), -1)
+    keys = np.zeros(len(names), dtype=np.uint64)
+    for column in letters.T:
+        keys = keys * _LETTERS + column
+    return keys

@@ -268,6 +268,8 @@ def test_quality_that_is_not_known_is_nan() -> None:
         ({"phase": "both"}, r"serving.phase must be one of prefill, decode, got 'both'"),
         ({"tables": TablePlacement("tape")}, r"serving.tables.tier must be one of hbm, dram, .* got 'tape'"),
         ({"tables": TablePlacement(np.array(["hbm", "tape"]))}, r"serving.tables.tier must .* got 'tape'"),
+        ({"tables": TablePlacement(np.array(["rem", "hbm"]))}, r"serving.tables.tier must .* got 'rem'"),
+        ({"tables": TablePlacement(np.array([1, 2]))}, r"serving.tables.tier must be one of .* got '1'"),
         ({"concurrency": np.array([1.0, np.nan])}, r"serving.concurrency must be .* got nan"),
         ({"concurrency": np.array([1, 2]), "input_tokens": np.array([1, 2, 3])}, r"give arrays of one length"),
         ({"concurrency": np.ones((2, 2))}, r"serving.concurrency must be a scalar or have shape \(designs,\)"),
