@@ -85,7 +85,7 @@ def run(model: Model, phase: str, work: Work, machine: Machine, layout: Layout, 
     """Evaluate all operators of a model in a phase for at least two designs; keep: with the rows of each."""
     ready = plan(model, phase, machine.fitted)
     result = _kernels(ready, work, machine, layout, keep)
-    _add_attention(result, phase, ready, work, machine, layout, keep)
+    _add_attention(result, model, phase, ready, work, machine, layout, keep)
     if ready.experts.members:
         _add_experts(result, model, ready, work, machine, layout, keep)
     if bool(np.any(layout.tensor * layout.data > 1)):
@@ -105,7 +105,9 @@ def _kernels(ready: Plan, work: Work, machine: Machine, layout: Layout, keep: bo
     basis[0], basis[2], basis[4] = work.tokens, work.outputs, 1.0
     np.multiply(work.tokens, basis[5], out=basis[1])
     np.multiply(work.outputs, basis[5], out=basis[3])
-    rates = np.concatenate([basis[:4] / machine.peak_flops[name] for name in k.types])
+    rates = basis[:4] / machine.peak_flops[k.types[0]]
+    if len(k.types) > 1:
+        rates = np.concatenate([rates, *(basis[:4] / machine.peak_flops[name] for name in k.types[1:])])
     time = np.einsum("rk,kd->rd", k.memory, basis / machine.memory_bandwidth)
     length = np.einsum("rk,kd->rd", k.flops, rates)
     compute = (length + length * length) * k.long_s / (k.compute + k.sustained * length)
@@ -113,12 +115,10 @@ def _kernels(ready: Plan, work: Work, machine: Machine, layout: Layout, keep: bo
     np.maximum(time[: k.products], compute, out=time[: k.products])
     time += k.overhead_s
     sums = np.einsum("sr,rd->sd", k.weights, time)
-    chunked, once = np.einsum("sk,kd->sd", k.total_bytes, basis)
-    flops = {}
-    for i, name in enumerate(k.types):
-        done = np.einsum("sk,kd->sd", k.total_flops[:, 4 * i : 4 * i + 4], basis[:4])
-        flops[name] = done[0] * work.chunks + done[1]
-    result = Pass(sums[0] * work.chunks + sums[1], chunked * work.chunks + once, sums[2:], flops)
+    totals = np.einsum("sk,kd->sd", k.totals, basis)
+    totals = totals[::2] * work.chunks + totals[1::2]
+    flops = {name: totals[i + 1] for i, name in enumerate(k.types)}
+    result = Pass(sums[0] * work.chunks + sums[1], totals[0], sums[2:], flops)
     if keep:
         computed = np.zeros_like(time)
         computed[: k.products] = compute
@@ -133,14 +133,21 @@ def _kernels(ready: Plan, work: Work, machine: Machine, layout: Layout, keep: bo
 
 
 def _add_attention(
-    result: Pass, phase: str, ready: Plan, work: Work, machine: Machine, layout: Layout, keep: bool
+    result: Pass,
+    model: Model,
+    phase: str,
+    ready: Plan,
+    work: Work,
+    machine: Machine,
+    layout: Layout,
+    keep: bool,
 ) -> None:
     rows, column = ready.attention, ready.attention.columns
     tensor = layout.tensor
-    window = column["window"]
     keys = np.maximum(column["kv_heads"], 1.0)  # a latent is one for all heads: every rank keeps a copy
     seen = work.context[None, :]
-    if window.any():
+    if model.attention.sliding_window:
+        window = column["window"]
         seen = np.where(window > 0, np.minimum(seen, window), seen)
     copies = np.minimum(tensor, keys)
     cache = column["context_bytes"] / copies
@@ -182,19 +189,19 @@ def _add_experts(
         moe.routed_experts, moe.active_experts, layout.expert, tokens, routing.exponent(model)
     )
     # each expert's width is cut over the ranks that hold it together
-    part = layout.expert / (layout.tensor * layout.data)
-    weights = 3.0 * model.hidden * moe.expert_width
+    flops_per_row = (6.0 * model.hidden * moe.expert_width) * (layout.expert / (layout.tensor * layout.data))
     kind = rows.compute[0]
     constants = rooflines.for_type(ready.constants, "experts", kind)
-    to_read = load.experts * (weights * DTYPE_BYTES[model.dtype("experts")]) * part
-    computed, choices = load.rows * model.hidden, tokens * (moe.active_experts * model.hidden)
-    per_byte = 1.0 / machine.memory_bandwidth
+    to_read = load.experts * flops_per_row * (0.5 * DTYPE_BYTES[model.dtype("experts")])
+    permuted = load.rows * (model.hidden * constants["bytes_per_row_value"])
+    permuted = permuted + tokens * (moe.active_experts * model.hidden * constants["bytes_per_choice_value"])
     term = rooflines.experts(
-        load.tiled_rows * (2.0 * weights) * part / machine.peak_flops[kind],
-        to_read * per_byte, computed * per_byte, choices * per_byte, constants,
-    )  # fmt: skip
-    permuted = computed * constants["bytes_per_row_value"] + choices * constants["bytes_per_choice_value"]
-    moved, flops = to_read + permuted, load.rows * (2.0 * weights) * part
+        load.tiled_rows * flops_per_row / machine.peak_flops[kind],
+        to_read / machine.memory_bandwidth,
+        permuted / machine.memory_bandwidth,
+        constants,
+    )
+    moved, flops = to_read + permuted, load.rows * flops_per_row
     runs = rows.count[0] * work.chunks
     result.time_s += runs * term.time_s
     result.bytes += runs * moved

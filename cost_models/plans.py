@@ -47,7 +47,8 @@ class Kernels:
     flops: (products, 4 x types), columns T, T / t, O, O / t of each compute type, over `long_s`.
     compute, sustained, long_s: (products, 1) constants of rooflines.gemm; overhead_s: (rows, 1).
     weights: (2 + targets, rows): runs in every chunk, runs once per prompt, runs before each target.
-    total_bytes, total_flops: (2, ...) sums over rows, of every chunk and once per prompt.
+    totals: (2 + 2 x types, 6) sums over rows of bytes, then of the FLOPs of each type: of every chunk, and once
+        per prompt.
     """
 
     rows: Rows
@@ -61,8 +62,7 @@ class Kernels:
     long_s: Floats
     overhead_s: Floats
     weights: Floats
-    total_bytes: Floats
-    total_flops: Floats
+    totals: Floats
 
 
 @dataclass(frozen=True)
@@ -147,8 +147,12 @@ def _kernels(model: Model, table: OperatorTable, phase: str, fit: constants.Cons
         flops[row, place] = column["flops"][row]
     weights = np.vstack([rows.count * (1 - last), rows.count * last, rows.before])
     long_s = constant("long_s", count)
+    totals = np.zeros((2 + 2 * len(types), BASIS))
+    totals[:2] = weights[:2] @ moved
+    for i in range(len(types)):
+        totals[2 + 2 * i : 4 + 2 * i, :4] = weights[:2, :count] @ flops[:, 4 * i : 4 * i + 4]
     return Kernels(
         rows, count, types, moved, moved / constant("memory", len(kinds)), flops / long_s,
         constant("compute", count), constant("sustained", count), long_s, constant("overhead_s", len(kinds)), weights,
-        weights[:2] @ moved, weights[:2, :count] @ flops,
+        totals,
     )  # fmt: skip

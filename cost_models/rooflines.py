@@ -58,18 +58,15 @@ def decode_attention(compute_s: Floats, memory_s: Floats, heads: Floats, constan
     return Term(constants["overhead_s"] + busy, compute, memory, constants["overhead_s"])
 
 
-def experts(
-    compute_s: Floats, memory_s: Floats, rows_s: Floats, choices_s: Floats, constants: dict[str, float]
-) -> Term:
+def experts(compute_s: Floats, memory_s: Floats, permute_s: Floats, constants: dict[str, float]) -> Term:
     """Grouped products of the busiest rank: overhead + permutation of the tokens + hypot(F/P, B/W).
 
-    compute_s counts whole tiles. rows_s, choices_s: seconds to move one byte per value of the rows that this
-    rank computes, and of all (token, expert) choices, which some engines sort and reduce on every rank.
+    compute_s counts whole tiles. permute_s: bytes over W of gathering and reducing rows, so many per value of
+    the rows that this rank computes and of all (token, expert) choices, which some engines sort on every rank.
     """
     compute, memory = compute_s / constants["compute"], memory_s / constants["memory"]
-    permute = rows_s * constants["bytes_per_row_value"] + choices_s * constants["bytes_per_choice_value"]
-    time = constants["overhead_s"] + permute + np.sqrt(compute * compute + memory * memory)
-    return Term(time, compute, memory + permute, constants["overhead_s"])
+    time = np.sqrt(compute * compute + memory * memory) + (permute_s + constants["overhead_s"])
+    return Term(time, compute, memory + permute_s, constants["overhead_s"])
 
 
 def elementwise(memory_s: Floats, constants: dict[str, float]) -> Term:

@@ -77,8 +77,9 @@ def experts(part: str) -> Predict:
         return rooflines.experts(
             tiled * 2 * weights / PEAK[part],
             awake * 2 * weights / BANDWIDTH[part],
-            computed * n["hidden"] / BANDWIDTH[part],
-            n["m"] * n["topk"] * n["hidden"] / BANDWIDTH[part],
+            (c["bytes_per_row_value"] * computed + c["bytes_per_choice_value"] * n["m"] * n["topk"])
+            * n["hidden"]
+            / BANDWIDTH[part],
             dict(c),
         ).time_s
 
