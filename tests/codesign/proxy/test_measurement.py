@@ -138,3 +138,17 @@ def test_a_damaged_result_is_made_again(
     again = proxy.measure(full_model(0.0), tiny, corpus=text, store=store)
     assert again.bits_per_byte == first.bits_per_byte
     assert store.get(first.key) == again
+
+
+def test_a_full_disk_is_said(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    from codesign.errors import TrainingError
+    from codesign.proxy.quality import Quality
+
+    def full(path: Path, text: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("codesign.proxy.store._write", full)
+    quality = Quality(2.0, 0.1, "demo", 1.0, 10, (), "key", "", (), {})
+    with pytest.raises(TrainingError, match="could not be written: No space left"):
+        store.put(quality)
+    assert list(store.path.iterdir()) == []
