@@ -109,9 +109,10 @@ def _reads(design: Design, parts: Parts, tokens: Number, windows: Windows) -> Re
     tier_bytes: dict[str, Number] = {}
     homes, caches = by_tier(placement.tier), by_tier(placement.cache_tier)
     for tier in TIERS:
-        home, cache = homes[tier], caches[tier] & (placement.cache_bytes > 0)
+        home, cache = homes[tier], caches[tier]
         if not (some(home) or some(cache)):
             continue
+        cache = cache & (placement.cache_bytes > 0)
         reads = per_set * (choose(home, misses, 0.0) + choose(cache, total - misses, 0.0))
         reads, read_bytes, useful = _physical(model, tier, reads, parts)
         spent = _time(design, parts, tier, reads * (balance / t), reads * ranks, read_bytes, useful)

@@ -22,6 +22,11 @@ def size(design: Design) -> int | None:
 
     Raises InputError where two fields have different lengths.
     """
+    try:
+        hash((design.system, design.serving, design.limits))
+        return None  # arrays have no hash, so there is none
+    except TypeError:
+        pass
     lengths: dict[int, str] = {}
     for part in ("system", "serving", "limits"):
         _lengths(getattr(design, part), part, lengths)
