@@ -39,8 +39,11 @@ class Rule:
             noun = "a whole number" if self.kind == "integer" else "a number"
             lower = f"above {self.above:g}" if self.above > -math.inf else f">= {self.low:g}"
             return f"must be {noun} {lower}" + (f" and <= {self.high:g}" if self.high < math.inf else "")
-        noun = {"flag": "true or false", "text": "a text", "integers": "a list of whole numbers"}
-        return f"must be {noun[self.kind]}"
+        return {
+            "flag": "must be true or false",
+            "text": "must be a text",
+            "integers": "must be a list of whole numbers",
+        }[self.kind]
 
 
 def _integer(low: int = 0, high: float = 1e6) -> Rule:

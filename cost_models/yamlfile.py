@@ -34,14 +34,14 @@ for _tag, _pattern, _first in (
     ),
 ):
     _Loader.add_implicit_resolver(_tag, re.compile(_pattern), _first)
-_Loader.add_constructor(
-    "tag:yaml.org,2002:int",
-    lambda loader, node: (
-        int(loader.construct_scalar(node).replace("_", ""), 0)
-        if node.value.lower().startswith("0x")
-        else int(loader.construct_scalar(node).replace("_", ""))
-    ),
-)
+
+
+def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    text = loader.construct_scalar(node).replace("_", "")
+    return int(text, 16) if text.lower().startswith("0x") else int(text)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """How a design's figures move when a price, a rate or the load is other than assumed."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,7 @@ def prices(specification: Specification) -> list[Swing]:
 def load(specification: Specification) -> list[dict[str, float | bool]]:
     """Figures at other numbers of sequences in flight: {concurrency, feasible, ttft_s, usd_per_mtok, ...}."""
     concurrency = float(np.asarray(specification.design.serving.concurrency))
-    rows = []
+    rows: list[dict[str, float | bool]] = []
     for factor in (0.25, 0.5, 1, 2, 4):
         sequences = max(1, round(concurrency * factor))
         if concurrency < 1 or (rows and rows[-1]["concurrency"] == sequences):
@@ -86,5 +87,5 @@ def _usd_per_mtok(
     return float(np.asarray(cost_models.OBJECTIVES["usd_per_mtok"].value(evaluation)))
 
 
-def _serving(design: Design, **changes: float) -> Design:
+def _serving(design: Design, **changes: Any) -> Design:
     return replace(design, serving=replace(design.serving, **changes))

@@ -31,12 +31,12 @@ def run(options: argparse.Namespace) -> Answer:
     ]
     rows = [
         [
-            entry["name"],
-            f"{len(entry['model_parameters'])} + {len(entry['hardware_parameters'])}",
-            "trains" if entry["trains"] else "no training",
-            ", ".join(entry["objectives"]),
-            entry["description"],
+            space.name,
+            f"{len(space.model_parameters)} + {len(space.hardware_parameters)}",
+            "trains" if space.quality else "no training",
+            ", ".join(space.objectives),
+            space.description,
         ]
-        for entry in document
+        for space in spaces
     ]
     return Answer(document, lambda: table(["space", "parameters", "quality", "objectives", ""], rows, left=5))
