@@ -12,7 +12,7 @@ from codesign.traffic.stream import Stream
 _SPREAD = np.uint64(
     0x9E3779B97F4A7C15
 )  # Fibonacci hashing: independent of the modulus that made the row number
-_READS = 150_000
+_READS = 600_000
 _ROWS = 50  # a miniature with fewer rows says nothing
 _WINDOW_TOKENS = 2_000_000
 

@@ -37,11 +37,15 @@ def survival(times: NDArray[np.int64], first: NDArray[np.int64], length: int) ->
     would make every short text look colder than it is.
     """
     deaths = np.bincount(times, minlength=length + 1)
-    censored = np.bincount(first, minlength=length + 1)
-    gone = np.cumsum(deaths + censored)
-    at_risk = gone[-1] - np.concatenate([[0], gone[:-1]])
-    hazard = deaths / np.maximum(at_risk, 1)
-    return np.asarray(np.cumprod(1.0 - hazard))
+    gone = np.bincount(first, minlength=length + 1)
+    gone += deaths
+    np.cumsum(gone, out=gone)
+    at_risk = np.full(length + 1, float(gone[-1]))
+    at_risk[1:] -= gone[:-1]
+    np.maximum(at_risk, 1.0, out=at_risk)
+    np.divide(deaths, at_risk, out=at_risk)  # the hazard
+    np.subtract(1.0, at_risk, out=at_risk)
+    return np.asarray(np.cumprod(at_risk, out=at_risk))
 
 
 def time_grid(length: int) -> NDArray[np.int64]:

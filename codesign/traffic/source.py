@@ -20,7 +20,8 @@ MAX_TOKENS = 8_000_000
 STDLIB = "stdlib"  # a text that every machine has: the source code of Python's own library
 _BYTES_PER_TOKEN = 6  # more than any usual tokenizer needs, so that the sample is not short of tokens
 _TRAINING_CHARACTERS = 4_000_000
-_BATCH_CHARACTERS = 4_000_000
+_BATCH_CHARACTERS = 1_000_000
+_BATCH_PIECES = 1000
 _TOKEN_ARRAYS = {".npy", ".bin"}
 
 Progress = Callable[[str], None]
@@ -133,18 +134,46 @@ def _spread(documents: Sequence[str]) -> Iterator[str]:
 def _encode(
     tokenizer: Tokenizer, documents: Sequence[str], progress: Progress | None
 ) -> Iterator[NDArray[np.int64]]:
-    batch: list[str] = []
-    waiting = done = 0
+    """The token ids of each document. Pieces keep the memory small: an encoding has 200 bytes a token."""
+    done = 0
+    pieces: list[str] = []
+    owners: list[int] = []
+    parts: dict[int, list[NDArray[np.int64]]] = {}
     for index, document in enumerate(documents):
-        batch.append(document)
-        waiting += len(document)
-        if waiting < _BATCH_CHARACTERS and index + 1 < len(documents):
-            continue
-        for encoding in tokenizer.encode_batch_fast(batch, add_special_tokens=False):
-            yield np.array(encoding.ids, dtype=np.int64)
-        done, waiting, batch = done + waiting, 0, []
-        if progress:
-            progress(f"tokenised {done / 1e6:.0f} million characters")
+        for piece in _lines(document, _BATCH_CHARACTERS):
+            pieces.append(piece)
+            owners.append(index)
+            if sum(map(len, pieces)) < _BATCH_CHARACTERS and len(pieces) < _BATCH_PIECES:
+                continue
+            done += sum(map(len, pieces))
+            yield from _encode_pieces(tokenizer, pieces, owners, parts)
+            pieces, owners = [], []
+            if progress:
+                progress(f"tokenised {done / 1e6:.0f} million characters")
+    yield from _encode_pieces(tokenizer, pieces, owners, parts)
+    yield from (np.concatenate(ids) for ids in parts.values())
+
+
+def _encode_pieces(
+    tokenizer: Tokenizer, pieces: list[str], owners: list[int], parts: dict[int, list[NDArray[np.int64]]]
+) -> Iterator[NDArray[np.int64]]:
+    for owner, encoding in zip(
+        owners, tokenizer.encode_batch_fast(pieces, add_special_tokens=False), strict=True
+    ):
+        parts.setdefault(owner, []).append(np.array(encoding.ids, dtype=np.int64))
+    for owner in [number for number in parts if number < max(owners, default=0)]:
+        yield np.concatenate(parts.pop(owner))
+
+
+def _lines(document: str, size: int) -> Iterator[str]:
+    """Pieces of at most `size` characters, cut behind a line where there is one."""
+    start = 0
+    while len(document) - start > size:
+        end = document.rfind("\n", start, start + size) + 1
+        end = end if end > start else start + size
+        yield document[start:end]
+        start = end
+    yield document[start:]
 
 
 def _first(documents: Iterable[NDArray[np.integer]], max_tokens: int) -> list[NDArray[np.integer]]:

@@ -101,3 +101,13 @@ def test_a_missing_tokenizer_is_one_clear_line(texts: Path) -> None:
         read([texts / "logs.jsonl.gz"], tokenizer="nowhere.json")
     with pytest.raises(InputError, match="too short for a traffic profile"):
         profile(requests([np.arange(10)]))
+
+
+def test_long_documents_are_tokenised_in_pieces_without_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    from codesign.traffic import source
+
+    monkeypatch.setattr(source, "_BATCH_CHARACTERS", 300)
+    coder = source.train(["one two three four\n" * 50], 300)
+    documents = ["one two\n" * 200, "three", "", "four " * 500, "two"]
+    found = list(source._encode(coder, documents, None))
+    assert [coder.decode(ids.tolist()) for ids in found] == documents
