@@ -4,7 +4,8 @@ from pathlib import Path
 
 from cost_models.errors import InputError
 from search_spaces.parameters import Condition, Parameter, layers_of
-from search_spaces.space import Space, parse, restore
+from search_spaces.parsing import parse, restore
+from search_spaces.space import Space
 
 __all__ = ["Condition", "Parameter", "Space", "layers_of", "load", "names", "parse", "restore"]
 

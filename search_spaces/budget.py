@@ -34,12 +34,15 @@ def at_equal_budget(base: Model, share: float, engram: Engram) -> Model:
         return replace(bare, moe=_with_idle(experts, sparse / _expert_size(base)))
     model = _narrowed(replace(bare, engram=replace(engram, vocab_size=2)), budget.active_per_token)
     assert model.moe is not None
-    idle = (1 - share) * sparse / _expert_size(model)
-    model = replace(model, moe=_with_idle(model.moe, idle))
-    if _room(model, budget.total) <= 0 and model.moe.routed_experts > model.moe.active_experts:
+    experts = _with_idle(model.moe, (1 - share) * sparse / _expert_size(model))
+    if (
+        _room(replace(model, moe=experts), budget.total)
+        <= 0
+        < experts.routed_experts - experts.active_experts
+    ):
         # Rounding to whole experts left nothing for a very small share.
-        model = replace(model, moe=replace(model.moe, routed_experts=model.moe.routed_experts - 1))
-    return _filled(model, budget.total)
+        experts = replace(experts, routed_experts=experts.routed_experts - 1)
+    return _filled(replace(model, moe=experts), budget.total)
 
 
 def with_rows(base: Model, rows: int, engram: Engram) -> Model:

@@ -254,11 +254,15 @@ class ConstraintsSpec(Strict):
 
 
 class QualitySpec(Strict):
-    """How the quality of a model is measured: by a proxy training of this fidelity and seed."""
+    """How the quality of a model is measured: by a proxy training of this fidelity and seed.
+
+    mode: the training alone, the published laws alone (prior), or both weighted by their precision.
+    """
 
     fidelity: str
     seed: Whole = 0
     corpus: str | None = None
+    mode: Literal["proxy", "prior", "both"] = "proxy"
 
 
 class SpaceFile(Strict):

@@ -2,44 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from itertools import combinations as subsets_of
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, TypeAdapter
 
-import cost_models
 from cost_models.design import GIB, Design, Engram, Host, Limits, Model, Serving, System, TablePlacement
 from cost_models.errors import InputError
-from cost_models.yamlfile import Document, Path_
 from search_spaces import budget, hardware
-from search_spaces.parameters import Condition, Parameter, layers_of, subset_text
-from search_spaces.reading import one_of, read
-from search_spaces.schema import (
-    Above,
-    CacheSpec,
-    Choices,
-    HostSpec,
-    QualitySpec,
-    Range,
-    ServingSpec,
-    SpaceFile,
-    SubsetOf,
-    Subsets,
-    SystemSpec,
-    TablesSpec,
-)
+from search_spaces.fields import DEFAULTS, TABLES
+from search_spaces.parameters import Parameter, layers_of
+from search_spaces.reading import one_of
+from search_spaces.schema import QualitySpec
 
-MOST_SUBSETS = 4096
-_QUALITY = "bits_per_byte"
-_DEFAULT_OBJECTIVES = ("tpot_s", "j_per_token", "usd_per_mtok")
 # Engram's shape in the paper (arXiv 2601.07372, table 1), for bases without one: d_mem = 2 x 8 x 80 = 1280.
 _PAPER_SHAPE = {"max_order": 3, "heads": 8, "head_dim": 80}
-_TABLES = "serving.tables."
-_ENGRAM = "model.engram_"
-_SHARE, _ROWS = "model.engram_share", "model.engram_rows"
 
 
 @dataclass(frozen=True)
@@ -116,7 +93,7 @@ class Space:
         """One array design of given hardware values, (designs,) each; None or NaN: does not apply."""
         filled = {}
         for name, column in values.items():
-            default = _DEFAULTS.get(name)
+            default = DEFAULTS.get(name)
             there = [default if v is None or v != v else v for v in np.asarray(column, dtype=object).tolist()]
             filled[name] = np.array(there)
         return self._design(model, self._hardware_fields(filled))
@@ -159,17 +136,17 @@ class Space:
         if unknown:
             name = sorted(unknown)[0]
             raise InputError(f"{name} {one_of(known, name)}")
-        return _DEFAULTS | self.fixed | dict(params)
+        return DEFAULTS | self.fixed | dict(params)
 
     def _grid(self, has_tables: bool) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        free = tuple(p for p in self.hardware_parameters if has_tables or not p.name.startswith(_TABLES))
+        free = tuple(p for p in self.hardware_parameters if has_tables or not p.name.startswith(TABLES))
         codes, _ = hardware.combinations(free)
         count = len(next(iter(codes.values()))) if codes else 1
         # without tables their placement is whatever the file would say first, or fixed
-        fields = _DEFAULTS | self.fixed
+        fields = DEFAULTS | self.fixed
         if not has_tables:
-            fields |= {k: v for k, v in _DEFAULTS.items() if k.startswith(_TABLES)}
-        fields |= {p.name: hardware.column(p, codes[p.name], _DEFAULTS[p.name]) for p in free}
+            fields |= {k: v for k, v in DEFAULTS.items() if k.startswith(TABLES)}
+        fields |= {p.name: hardware.column(p, codes[p.name], DEFAULTS[p.name]) for p in free}
         mask = hardware.possible(fields, has_tables, count)
         if not mask.any():
             raise InputError(
@@ -179,7 +156,7 @@ class Space:
         fields = {k: v[mask] if isinstance(v, np.ndarray) else v for k, v in fields.items()}
         values = {}
         for p in free:
-            column = hardware.column(p, codes[p.name], _DEFAULTS[p.name])[mask].astype(object)
+            column = hardware.column(p, codes[p.name], DEFAULTS[p.name])[mask].astype(object)
             column[codes[p.name][mask] < 0] = None
             values[p.name] = column
         return values, fields
@@ -226,189 +203,3 @@ def _where(cache: Any, tier: Any) -> Any:
     if np.ndim(cache) == 0 and np.ndim(tier) == 0:
         return tier if cache else ""
     return np.where(np.asarray(cache) > 0, tier, "")
-
-
-def parse(text: str, file: str, base: Model | None = None) -> Space:
-    """The space of a file's text; `base`: its model, where read before. Raises InputError with the place."""
-    spec, document = read(text, file)
-    if base is None:
-        base = _base(spec, document, file)
-    fixed: dict[str, Any] = {}
-    own = _collect("model", spec.model, fixed, skip=("preset", "config"))
-    own += _collect("system", spec.system, fixed)
-    own += _collect("serving", spec.serving, fixed, skip=("phase",))
-    parameters = _with_implied(_checked(own, fixed, document), fixed)
-    space = Space(
-        name=spec.name or Path(file).stem,
-        description=spec.description,
-        base=base,
-        model_parameters=tuple(p for p in parameters if p.name.startswith("model.")),
-        hardware_parameters=tuple(p for p in parameters if not p.name.startswith("model.")),
-        fixed=fixed,
-        objectives=_objectives(spec, document),
-        constraints=Limits(**spec.constraints.model_dump()),
-        quality=spec.quality,
-        text=text,
-        file=file,
-        phase=spec.serving.phase or "",
-    )
-    _check_model(space, document)
-    return space
-
-
-def restore(stored: Mapping[str, Any]) -> Space:
-    """The space that `Space.stored` described."""
-    return parse(stored["text"], stored["file"], TypeAdapter(Model).validate_python(stored["base"]))
-
-
-def _base(spec: SpaceFile, document: Document, file: str) -> Model:
-    key = "preset" if spec.model.preset else "config"
-    target = spec.model.preset or str(Path(file).parent / str(spec.model.config))
-    try:
-        return cost_models.read_model(target)
-    except InputError as error:
-        raise InputError(f"{document.where('model', key)}: model.{key}: {error}") from None
-
-
-def _collect(
-    prefix: str, spec: BaseModel, fixed: dict[str, Any], skip: tuple[str, ...] = ()
-) -> list[Parameter]:
-    found: list[Parameter] = []
-    for key in type(spec).model_fields:
-        value, name = getattr(spec, key), f"{prefix}.{key}"
-        if key in skip or value is None:
-            continue
-        if isinstance(value, Choices | Range | Subsets | SubsetOf):
-            found.append(_parameter(name, value))
-        elif isinstance(value, BaseModel):
-            found += _collect(name, value, fixed)
-        elif key in spec.model_fields_set or not prefix.startswith("model"):
-            fixed[name] = value
-    return found
-
-
-def _parameter(name: str, spec: Any) -> Parameter:
-    conditions = tuple(
-        Condition(other, above=rule.above) if isinstance(rule, Above) else Condition(other, tuple(rule))
-        for other, rule in spec.when.items()
-    )
-    if isinstance(spec, Choices):
-        return Parameter(name, "categorical", tuple(spec.choices), conditions=conditions)
-    if isinstance(spec, Range):
-        kind = (
-            "int"
-            if isinstance(spec.low, int) and isinstance(spec.high, int) and name not in _REALS
-            else "float"
-        )
-        return Parameter(
-            name, kind, low=spec.low, high=spec.high, step=spec.step or 0.0, log=spec.log, points=spec.points,
-            conditions=conditions,
-        )  # fmt: skip
-    if isinstance(spec, SubsetOf):
-        sizes = range(spec.min, (spec.max or len(spec.of)) + 1)
-        layers = sorted(set(spec.of))
-        sets = [s for size in sizes for s in subsets_of(layers, size)]
-    else:
-        sets = [tuple(s) for s in spec.subsets]
-    return Parameter(name, "subset", tuple(subset_text(s) for s in sets), conditions=conditions)
-
-
-_REALS = (_SHARE, "system.hbm_gib", "system.host.dram_gib", "system.host.cxl_gib", "system.host.ssd_gib")
-
-
-def _checked(parameters: list[Parameter], fixed: Mapping[str, Any], document: Document) -> list[Parameter]:
-    names: set[str] = set()
-    for p in parameters:
-        path: Path_ = tuple(p.name.split("."))
-        if len(p.choices) > MOST_SUBSETS:
-            raise document.error(
-                path, f"gives {len(p.choices)} sets, at most {MOST_SUBSETS} are allowed; lower max"
-            )
-        if p.conditions and p.name == "system.hbm_gib":
-            raise document.error((*path, "when"), "has no meaning: memory is there whatever else is chosen")
-        for condition in p.conditions:
-            if condition.parameter not in names | set(fixed):
-                rule = f"names {condition.parameter}, which {one_of(names, condition.parameter)}"
-                raise document.error((*path, "when"), f"{rule} (parameters that stand before it)")
-            if not p.name.startswith("model.") and condition.parameter.startswith("model."):
-                raise document.error(
-                    (*path, "when"), "must name parameters of system or serving, not of the model"
-                )
-        names.add(p.name)
-    known = cost_models.load_catalogue().accelerators()
-    accelerators = next((p.choices for p in parameters if p.name == "system.accelerator"), None)
-    for index, name in enumerate(accelerators or (fixed["system.accelerator"],)):
-        if name not in known and Path(str(name)).suffix not in (".yaml", ".yml"):
-            within = ("choices", index) if accelerators else ()
-            raise document.error(("system", "accelerator", *within), one_of(known, name))
-    return parameters
-
-
-def _with_implied(parameters: list[Parameter], fixed: Mapping[str, Any]) -> list[Parameter]:
-    """Without tables nothing about tables matters: their parameters apply only where the share is above 0."""
-    amount = next((p for p in parameters if p.name in (_SHARE, _ROWS)), None)
-    if amount is None or not any(level == 0 for level in amount.levels()):
-        return parameters
-    implied = Condition(amount.name, above=0)
-    about = [
-        replace(p, conditions=(*p.conditions, implied))
-        if p is not amount and p.name.startswith((_ENGRAM, _TABLES))
-        else p
-        for p in parameters
-    ]
-    # the amount first, so that it is chosen before what depends on it
-    return sorted(about, key=lambda p: p.name != amount.name)
-
-
-def _objectives(spec: SpaceFile, document: Document) -> tuple[str, ...]:
-    known = [name for name in cost_models.OBJECTIVES if spec.quality or name != _QUALITY]
-    default = (_QUALITY, *_DEFAULT_OBJECTIVES) if spec.quality else _DEFAULT_OBJECTIVES
-    objectives = tuple(spec.objectives or default)
-    for index, name in enumerate(objectives):
-        if name == _QUALITY and not spec.quality:
-            raise document.error(
-                ("objectives", index), "needs `quality: {fidelity: ...}`: nothing is trained here"
-            )
-        if name not in known:
-            raise document.error(("objectives", index), one_of(known, name))
-    return objectives
-
-
-def _check_model(space: Space, document: Document) -> None:
-    """Refuse what no value of the parameters can make right."""
-    layers = space.base.layers
-    for p in space.model_parameters:
-        sets = [layers_of(str(choice)) for choice in p.choices] if p.kind == "subset" else []
-        for ids in sets:
-            if not ids or max(ids) >= layers:
-                rule = f"must be layers from 0 to {layers - 1} of {space.base.name}, got {list(ids)}"
-                raise document.error(("model", p.name.removeprefix("model.")), rule)
-    given = space.fixed.get("model.engram_layers")
-    if given and (max(given) >= layers or len(set(given)) != len(given)):
-        rule = f"must be different layers from 0 to {layers - 1} of {space.base.name}, got {given}"
-        raise document.error(("model", "engram_layers"), rule)
-    names = {p.name for p in space.model_parameters} | set(space.fixed)
-    if _SHARE in names and space.base.moe is None:
-        rule = f"needs a base with experts, but {space.base.name} is dense; give engram_rows instead"
-        raise document.error(("model", "engram_share"), rule)
-    shaped = [n for n in names if n.startswith(_ENGRAM) and n not in (_SHARE, _ROWS)]
-    if shaped and not {_SHARE, _ROWS} & names and space.base.engram is None:
-        rule = "has no effect: the base has no Engram; give engram_share or engram_rows too"
-        raise document.error(tuple(shaped[0].split(".")), rule)
-    if space.base.moe is None and "model.active_experts" in names:
-        raise document.error(
-            ("model", "active_experts"), f"needs a base with experts, but {space.base.name} is dense"
-        )
-
-
-def _default_fields() -> dict[str, Any]:
-    fields: dict[str, Any] = {"system.hbm_gib": None}
-    _collect("system.host", HostSpec(), fields)
-    _collect("system", SystemSpec(accelerator="h100-sxm"), fields, skip=("host",))
-    _collect("serving", ServingSpec(), fields, skip=("phase", "tables"))
-    _collect("serving.tables", TablesSpec(), fields)
-    _collect("serving.tables.cache", CacheSpec(), fields)
-    return fields
-
-
-_DEFAULTS = _default_fields()

@@ -1,6 +1,6 @@
-"""Which design next: the default sampler `codesign`, and Optuna's own by name.
+"""Which design next: the default sampler.
 
-The default uses what is known about the problem: only the loss needs a training, everything else is
+It uses what is known about the problem: only the loss needs a training, everything else is
 analytic. A Gaussian process predicts the loss of untrained models; each candidate's exact hardware front says
 which part of the analytic box it reaches; so the expected hypervolume improvement of training it is, at every
 point v of the box that it covers, the expected improvement of its loss below the best loss L(v) that trained
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
+from scipy.spatial.distance import cdist
 from scipy.special import ndtr
 
 import cost_models
@@ -28,11 +29,9 @@ from codesign.search.gp import GaussianProcess
 from codesign.search.landscape import Candidate, Landscape, features
 from search_spaces import Parameter, Space
 
-DEFAULT = "codesign"
-NAMES = (DEFAULT, "random", "tpe", "nsga2", "nsga3", "gp")
-_MOST_ENUMERATED = 2000  # model spaces up to this size are listed instead of sampled
-_NEW_PER_ASK = 48  # candidates whose front is computed per ask
-_DRAWN_PER_ASK = 1000  # of which the surrogate picks a third
+_MOST_ENUMERATED = 20_000  # model spaces up to this size are listed instead of sampled
+_NEW_PER_ASK = 32  # candidates whose front is computed per ask
+_DRAWN_PER_ASK = 1000  # of which they are picked
 _KEPT = 2000  # candidates kept from ask to ask
 _FEW = 1e-12
 
@@ -63,7 +62,8 @@ class CompletionSampler(BaseSampler):
         self._candidates: dict[str, Candidate] = {}
         self._keys: dict[tuple[Any, ...], str] = {}  # of all parameters ever looked at; "": no such model
         self._gp = GaussianProcess()
-        self._listed = _enumerated(space)
+        listed = _enumerated(space)
+        self._listed = None if listed is None else {_tuple(params): params for params in listed}
         self._distributions = distributions(space)
 
     def reseed_rng(self) -> None:
@@ -98,10 +98,10 @@ class CompletionSampler(BaseSampler):
             return False
         seen = observations(self._space, trials, len(trials))
         keys, tried = {o.key for o in seen} | {""}, {_tuple(o.params) for o in seen}
-        for params in self._listed:
-            if _tuple(params) in tried:
+        for place in self._listed:
+            if place in tried:
                 continue
-            key = self._keys.get(_tuple(params))
+            key = self._keys.get(place)
             if key is None or (key not in keys and self._candidates[key].reachable):
                 return False
         return True
@@ -112,15 +112,15 @@ class CompletionSampler(BaseSampler):
         seen = [o for o in seen if not o.refused]
         trained = [o for o in seen if o.loss is not None]
         if self._space.quality and len(trained) < self._startup:
-            return self._spread(seen, keys)
+            return self._random(keys)
         if self._space.quality:
             x = np.array([self._candidate_of(o).features for o in trained])
             y = np.array([o.loss for o in trained], dtype=float)
             self._gp.fit(x, y, np.array([o.standard_error for o in trained]))
-        self._grow(keys)
+        self._grow(seen)
         pool = [c for c in self._candidates.values() if c.reachable and c.key not in keys]
         if not pool:
-            return self._spread(seen, keys)
+            return self._random(keys)
         gains = self.improvement(pool, seen)
         order = np.argsort(-gains)
         if self._listed is None:  # a pool without end: keep the best
@@ -130,29 +130,38 @@ class CompletionSampler(BaseSampler):
         if gains[order[0]] > _FEW:
             return pool[order[0]]
         # nothing promises a gain: learn where the loss is least known
-        _, deviation = self._predict(pool)
+        _, deviation = self._predict(np.array([c.features for c in pool]))
         return pool[int(np.argmax(deviation))]
 
     def improvement(self, pool: Sequence[Candidate], seen: Sequence[Observation]) -> NDArray[np.float64]:
         """Expected hypervolume improvement of each candidate: (pool,), as loss x share of the box."""
+        places = np.array([c.features for c in pool]).reshape(len(pool), -1)
+        return self._improvement(places, np.array([c.covers for c in pool]), self._levels(seen))
+
+    def _levels(self, seen: Sequence[Observation]) -> NDArray[np.float64]:
+        """L(v): the best predicted loss that the models seen offer at each point of the box: (points,)."""
         known = [self._candidate_of(o) for o in seen]
-        mean, _ = self._predict(known)
+        mean, _ = self._predict(np.array([c.features for c in known]))
         losses = [o.loss for o in seen if o.loss is not None]
         reference = max(losses) + 0.1 * (max(losses) - min(losses)) if losses else 1.0
-        level = np.full(len(self.landscape.points), reference)
+        levels = np.full(len(self.landscape.points), reference)
         for candidate, loss in zip(known, mean, strict=True):
-            level = np.where(candidate.covers, np.minimum(level, loss), level)
-        mean, deviation = self._predict(pool)
-        covers = np.array([c.covers for c in pool])
-        z = (level[None] - mean[:, None]) / deviation[:, None]
+            np.minimum(levels, loss, out=levels, where=candidate.covers)
+        return levels
+
+    def _improvement(
+        self, places: NDArray[np.float64], covers: NDArray[np.bool_], levels: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        mean, deviation = self._predict(places)
+        z = (levels[None] - mean[:, None]) / deviation[:, None]
         density = np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
         gain = deviation[:, None] * (z * ndtr(z) + density)
         return np.asarray((covers * gain).mean(axis=1))
 
-    def _predict(self, candidates: Sequence[Candidate]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        if not self._space.quality or not candidates:
-            return np.zeros(len(candidates)), np.full(len(candidates), _FEW)
-        return self._gp.predict(np.array([c.features for c in candidates]))
+    def _predict(self, places: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        if not self._space.quality or not len(places):
+            return np.zeros(len(places)), np.full(len(places), _FEW)
+        return self._gp.predict(places)
 
     def _candidate_of(self, observation: Observation) -> Candidate:
         if observation.key not in self._candidates:
@@ -161,27 +170,28 @@ class CompletionSampler(BaseSampler):
             self._candidates[observation.key] = made
         return self._candidates[observation.key]
 
-    def _grow(self, keys: set[str]) -> None:
-        """Add candidates: random ones the surrogate likes, neighbours of the best, and plain random ones."""
+    def _grow(self, seen: Sequence[Observation]) -> None:
+        """Add candidates: those of many draws that promise most, and some at random.
+
+        A draw's own front is not known yet: it is taken for that of the nearest candidate.
+        """
         draws = self._draw(_DRAWN_PER_ASK)
-        if not draws:
-            return
-        third = _NEW_PER_ASK // 3
-        if self._space.quality and len(draws) > _NEW_PER_ASK:
-            mean, deviation = self._gp.predict(np.array([features(self._space, d) for d in draws]))
-            liked = [draws[i] for i in np.argsort(mean - deviation)[:third]]
-        else:
-            liked = draws[:third]
-        best = list(self._candidates.values())[: 2 * third]
-        near = (
-            [self.landscape.mutated(c.params, self._generator) for c in best] if self._listed is None else []
-        )
-        for params in [*liked, *near[:third], *draws[-third:]]:
+        known = list(self._candidates.values())
+        if self._listed is None:
+            draws += [self.landscape.mutated(c.params, self._generator) for c in known[:_NEW_PER_ASK]]
+        if len(draws) > _NEW_PER_ASK and known:
+            places = np.array([features(self._space, params) for params in draws])
+            nearest = np.argmin(cdist(places, np.array([c.features for c in known])), axis=1)
+            covers = np.array([c.covers for c in known])[nearest]
+            gains = self._improvement(places, covers, self._levels(seen))
+            promising = [draws[i] for i in np.argsort(-gains)[: 2 * _NEW_PER_ASK // 3]]
+            draws = promising + draws[: _NEW_PER_ASK // 3]
+        for params in draws[:_NEW_PER_ASK]:
             self._add(params)
 
     def _draw(self, count: int) -> list[dict[str, Any]]:
         if self._listed is not None:
-            fresh = [p for p in self._listed if _tuple(p) not in self._keys]
+            fresh = [params for place, params in self._listed.items() if place not in self._keys]
             return [fresh[i] for i in self._generator.permutation(len(fresh))[:count]]
         return [self.landscape.random_params(self._generator) for _ in range(count)]
 
@@ -194,23 +204,15 @@ class CompletionSampler(BaseSampler):
             self._candidates.setdefault(made.key, made)
         return made
 
-    def _spread(self, seen: Sequence[Observation], keys: set[str]) -> Candidate | None:
-        """Of some random models that can run, the one farthest from all models seen."""
-        places = [self._candidate_of(o).features for o in seen]
-        found: list[Candidate] = []
+    def _random(self, keys: set[str]) -> Candidate | None:
+        """A random model that can run and has not been seen. (Spreading them out would put them into corners,
+        where the surrogate learns nothing of an optimum inside.)"""
         for params in self._draw(64):
             made = self._add(params)
             if made is not None and made.reachable and made.key not in keys:
-                found.append(made)
-            if len(found) >= 8:
-                break
-        found = found or [c for c in self._candidates.values() if c.reachable and c.key not in keys]
-        if not found:
-            return None
-        if not places:
-            return found[0]
-        gaps = [min(np.linalg.norm(c.features - place) for place in places) for c in found]
-        return found[int(np.argmax(gaps))]
+                return made
+        left = [c for c in self._candidates.values() if c.reachable and c.key not in keys]
+        return left[int(self._generator.integers(len(left)))] if left else None
 
 
 def observations(space: Space, trials: Sequence[FrozenTrial], asking: int) -> list[Observation]:
@@ -232,62 +234,6 @@ def observations(space: Space, trials: Sequence[FrozenTrial], asking: int) -> li
         elif trial.state == TrialState.PRUNED and "reason" in attributes:
             found.setdefault(key, Observation(params, key, refused=True))
     return list(found.values())
-
-
-def by_name(
-    name: str, space: Space, catalogue: cost_models.Catalogue, seed: int | None, startup: int
-) -> BaseSampler:
-    """The sampler of a name. Raises InputError for an unknown one."""
-    if name == DEFAULT:
-        return CompletionSampler(space, catalogue, seed, startup)
-    if name == "random":
-        return optuna.samplers.RandomSampler(seed=seed)
-    if name == "nsga2":
-        return optuna.samplers.NSGAIISampler(seed=seed, population_size=20)
-    if name == "nsga3":
-        return optuna.samplers.NSGAIIISampler(seed=seed, population_size=20)
-    if name == "tpe":
-        return _AsTheyRan(optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True))
-    if name == "gp":
-        return _AsTheyRan(optuna.samplers.GPSampler(seed=seed))
-    raise InputError(f"sampler must be one of {', '.join(NAMES)}, got {name!r}")
-
-
-class _AsTheyRan(BaseSampler):
-    """Shows a sampler only the trials that were proposed, not the completions: those would drown them."""
-
-    def __init__(self, sampler: BaseSampler) -> None:
-        self._sampler = sampler
-        self._shadow: optuna.Study | None = None
-        self._copied: set[int] = set()
-
-    def reseed_rng(self) -> None:
-        self._sampler.reseed_rng()
-
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return self._sampler.infer_relative_search_space(self._synced(study), trial)
-
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        return self._sampler.sample_relative(self._synced(study), trial, search_space)
-
-    def sample_independent(
-        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        return self._sampler.sample_independent(self._synced(study), trial, param_name, param_distribution)
-
-    def _synced(self, study: optuna.Study) -> optuna.Study:
-        if self._shadow is None:
-            self._shadow = optuna.create_study(directions=study.directions)
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
-            if trial.number not in self._copied:
-                self._copied.add(trial.number)
-                if "completes" not in trial.user_attrs:
-                    self._shadow.add_trial(trial)
-        return self._shadow
 
 
 def _enumerated(space: Space) -> list[dict[str, Any]] | None:

@@ -17,7 +17,7 @@ from codesign.search.distributions import random_value
 from codesign.search.landscape import Landscape
 from codesign.search.progress import Progress, snapshot
 from codesign.search.reference import settle
-from codesign.search.sampler import DEFAULT, NAMES
+from codesign.search.samplers import DEFAULT, NAMES
 from codesign.search.scoring import QUALITY
 from codesign.search.workers import Task, beside, work, work_in_processes
 from search_spaces import Space
@@ -44,7 +44,7 @@ def run(
     """Search a space and return the summary that `codesign search --json` prints.
 
     trials: designs to propose in all, infeasible ones and completions not counted. sampler: a name of
-    `sampler.NAMES`. workers: processes. seed: of the sampler. resume: go on with an existing study.
+    `samplers.NAMES`. workers: processes. seed: of the sampler. resume: go on with an existing study.
     completions: members of each model's hardware front recorded at most (default 64); 0 for none.
     store: folder of proxy results, None for the default one. progress: report on stderr.
     Raises StudyError, InputError and TrainingError.

@@ -15,7 +15,7 @@ from codesign.errors import CodesignError, StudyError
 from codesign.search import completion
 from codesign.search import study as studies
 from codesign.search.runner import Measure, Worker
-from codesign.search.sampler import by_name
+from codesign.search.samplers import by_name
 from cost_models.design import Model
 from search_spaces import Space, restore
 
@@ -65,20 +65,21 @@ def measure(space: Space, task: Task) -> Measure:
         import torch
 
         torch.set_num_threads(task.threads)
-    store, seed = proxy.Store(task.store), space.quality.seed
+    store, seed, mode = proxy.Store(task.store), space.quality.seed, space.quality.mode
     fidelity = beside(space, space.quality.fidelity)
     corpus = space.quality.corpus and beside(space, space.quality.corpus)
 
     def by_proxy(model: Model) -> dict[str, Any]:
         fresh: list[int] = []
-        quality = proxy.measure(
-            model, fidelity=fidelity, seed=seed, corpus=corpus, store=store,
+        quality = proxy.judge(
+            model, fidelity=fidelity, seed=seed, corpus=corpus, store=store, mode=mode,
             progress=lambda step, steps, loss: fresh.append(step),
         )  # fmt: skip
         return {
             "bits_per_byte": quality.bits_per_byte, "standard_error": quality.standard_error,
             "fidelity": quality.fidelity, "seconds": quality.seconds, "tokens": quality.tokens,
             "key": quality.key, "reason": quality.reason, "stored": not fresh,
+            "belief": quality.details["belief"],
         }  # fmt: skip
 
     return by_proxy

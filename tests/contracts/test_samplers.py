@@ -6,7 +6,7 @@ import pytest
 
 import search_spaces
 from codesign import results, search
-from codesign.search.sampler import NAMES
+from codesign.search.samplers import NAMES
 
 SPACE = """
 model:
@@ -31,9 +31,7 @@ serving:
 def test_it_searches_a_mixed_conditional_space(name: str, tmp_path: Path) -> None:
     space = search_spaces.parse(SPACE, "s.yaml")
     storage = f"sqlite:///{tmp_path}/a.db"
-    summary = search.run(
-        space, "s", storage, trials=14, sampler=name, completions=4, progress=False
-    )
+    summary = search.run(space, "s", storage, trials=14, sampler=name, completions=4, progress=False)
     designs = results.Reader("s", storage).read()
     table = designs.table
     proposed = table[table["completes"].isna() & (table["state"] == "COMPLETE")]
@@ -54,7 +52,13 @@ def test_it_searches_a_mixed_conditional_space(name: str, tmp_path: Path) -> Non
 def test_without_completions_trials_are_as_proposed(name: str, tmp_path: Path) -> None:
     storage = f"sqlite:///{tmp_path}/a.db"
     search.run(
-        search_spaces.parse(SPACE, "s.yaml"), "s", storage, trials=4, sampler=name, completions=0, progress=False
+        search_spaces.parse(SPACE, "s.yaml"),
+        "s",
+        storage,
+        trials=4,
+        sampler=name,
+        completions=0,
+        progress=False,
     )
     table = results.Reader("s", storage).read().table
     assert table["completes"].isna().all()

@@ -20,7 +20,9 @@ _BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
 pytestmark = [
     pytest.mark.postgresql,
     pytest.mark.skipif(not _BINARIES, reason="no PostgreSQL here (Debian: apt-get install postgresql)"),
-    pytest.mark.skipif(not shutil.which("runuser"), reason="PostgreSQL must not run as root, and runuser is missing"),
+    pytest.mark.skipif(
+        not shutil.which("runuser"), reason="PostgreSQL must not run as root, and runuser is missing"
+    ),
 ]
 
 
@@ -38,7 +40,15 @@ class Server:
     def control(self, *arguments: str) -> None:
         """Run pg_ctl as the user postgres."""
         options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-        command = [str(_BINARIES[-1]), "-D", str(self.folder / "data"), "-o", options, "-l", str(self.folder / "log")]
+        command = [
+            str(_BINARIES[-1]),
+            "-D",
+            str(self.folder / "data"),
+            "-o",
+            options,
+            "-l",
+            str(self.folder / "log"),
+        ]
         _as_postgres([*command, "-w", *arguments])
 
 
@@ -102,7 +112,9 @@ def test_two_searches_share_a_study_one_is_killed_and_the_server_restarted(
     assert not complete[complete["completes"].notna()][names].astype(str).duplicated().any()
 
 
-def test_a_server_that_is_down_is_said_in_one_line(run: Callable[..., dict[str, Any]], server: Server) -> None:
+def test_a_server_that_is_down_is_said_in_one_line(
+    run: Callable[..., dict[str, Any]], server: Server
+) -> None:
     from codesign.errors import StudyError
 
     with pytest.raises(StudyError, match="no server answers"):

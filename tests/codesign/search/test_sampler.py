@@ -16,7 +16,9 @@ def sampler(space: Space) -> CompletionSampler:
     return CompletionSampler(space, cost_models.load_catalogue(), seed=0, startup=3)
 
 
-def _observation(sampler: CompletionSampler, share: float, loss: float | None, layers: str = "1") -> Observation:
+def _observation(
+    sampler: CompletionSampler, share: float, loss: float | None, layers: str = "1"
+) -> Observation:
     params = {"model.engram_share": share, "model.engram_layers": layers, "model.engram_heads": 8}
     made = sampler.landscape.candidate(params)
     assert made is not None
@@ -26,7 +28,11 @@ def _observation(sampler: CompletionSampler, share: float, loss: float | None, l
 def test_expected_improvement_is_the_mean_gain_in_hypervolume(sampler: CompletionSampler) -> None:
     """The closed form against drawn losses and exact hypervolumes over the same box."""
     landscape = sampler.landscape
-    seen = [_observation(sampler, 0.15, 2.31), _observation(sampler, 0.3, 2.30), _observation(sampler, 0.45, 2.33)]
+    seen = [
+        _observation(sampler, 0.15, 2.31),
+        _observation(sampler, 0.3, 2.30),
+        _observation(sampler, 0.45, 2.33),
+    ]
     x = np.array([features(sampler._space, o.params) for o in seen])
     sampler._gp.fit(x, np.array([o.loss for o in seen]), np.full(3, 0.01))
     candidate = landscape.candidate(
@@ -36,8 +42,8 @@ def test_expected_improvement_is_the_mean_gain_in_hypervolume(sampler: Completio
     expected = sampler.improvement([candidate], seen)[0]
 
     known = [sampler._candidate_of(o) for o in seen]
-    losses, _ = sampler._predict(known)
-    mean, deviation = sampler._predict([candidate])
+    losses, _ = sampler._predict(np.array([c.features for c in known]))
+    mean, deviation = sampler._predict(candidate.features[None])
     reference = 2.33 + 0.1 * 0.03
 
     def volume(members: list[tuple[float, np.ndarray]]) -> float:
@@ -64,7 +70,9 @@ def test_covered_share_of_the_box_is_its_hypervolume(space: Space) -> None:
 
 def test_better_losses_are_proposed_once_it_has_learned(sampler: CompletionSampler) -> None:
     seen = [
-        _observation(sampler, share, 2.3 - 0.2 * share, layers) for share in (0.15, 0.3) for layers in ("1", "1,14")
+        _observation(sampler, share, 2.3 - 0.2 * share, layers)
+        for share in (0.15, 0.3)
+        for layers in ("1", "1,14")
     ]
     chosen = sampler.propose(seen)
     assert chosen is not None

@@ -28,7 +28,9 @@ def test_the_summary_is_what_scripts_rely_on(searched: Searched) -> None:
     table = results.Reader("s", storage).read().table
     assert summary["trainings"] == 10
     assert summary["front"] == table.index[table["front"]].tolist()
-    values = table.loc[table["feasible"], ["bits_per_byte", "tpot_s", "j_per_token", "usd_per_mtok"]].to_numpy(float)
+    values = table.loc[
+        table["feasible"], ["bits_per_byte", "tpot_s", "j_per_token", "usd_per_mtok"]
+    ].to_numpy(float)
     assert summary["hypervolume"] == pytest.approx(hypervolume(values, np.array(summary["reference_point"])))
 
 
@@ -79,7 +81,9 @@ def test_resume_with_another_space_is_refused(run: Run, searched: Searched, fold
     other = search_spaces.parse(text, str(folder / "space.yaml"))
     with pytest.raises(StudyError, match="another space"):
         run(searched[0], space=other, resume=True)
-    commented = search_spaces.parse("# a comment\n" + (folder / "space.yaml").read_text(), str(folder / "s.yaml"))
+    commented = search_spaces.parse(
+        "# a comment\n" + (folder / "space.yaml").read_text(), str(folder / "s.yaml")
+    )
     assert run(searched[0], space=commented, trials=10, resume=True)["trainings"] == 10
 
 
@@ -100,7 +104,9 @@ def test_the_same_seed_searches_alike(run: Run, tmp_path: Path) -> None:
 def test_nothing_feasible_says_why(run: Run, folder: Path, tmp_path: Path) -> None:
     text = (folder / "space.yaml").read_text() + "constraints: {tpot_s: 0.000001}\n"
     space = search_spaces.parse(text, str(folder / "space.yaml"))
-    with pytest.raises(StudyError, match=r"no design of \d+ is feasible: \d+ break tpot_s .by 0.00\d+ at least"):
+    with pytest.raises(
+        StudyError, match=r"no design of \d+ is feasible: \d+ break tpot_s .by 0.00\d+ at least"
+    ):
         run(f"sqlite:///{tmp_path}/a.db", space=space, trials=3)
 
 
@@ -120,7 +126,9 @@ def test_a_finished_model_needs_no_training(run: Run, tmp_path: Path) -> None:
     )
     summary = run(f"sqlite:///{tmp_path}/a.db", space=space, trials=20)
     scores = score(space, space.hardware(space.base)[1], cost_models.load_catalogue())
-    front = np.unique(scores.minimised[scores.feasible][non_dominated(scores.minimised[scores.feasible])], axis=0)
+    front = np.unique(
+        scores.minimised[scores.feasible][non_dominated(scores.minimised[scores.feasible])], axis=0
+    )
     assert summary["trainings"] == 0
     assert len(summary["front"]) == len(front)
 

@@ -99,7 +99,9 @@ def test_urls_that_lead_nowhere(run: Run, url: str) -> None:
 def test_a_full_disk_loses_nothing(run: Run, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(disk)], capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(disk)], capture_output=True
+    )
     if mounted.returncode:
         pytest.skip("a small disk needs the right to mount one")
     try:
@@ -139,7 +141,9 @@ def test_optuna_itself_opens_and_draws_the_study(searched: tuple[str, Any]) -> N
     )
     assert study.metric_names == list(space.objectives)
     assert {t.number for t in study.best_trials} == set(summary["front"])
-    assert visualization.plot_pareto_front(study, targets=lambda t: t.values[:2], target_names=["a", "b"]).data
+    assert visualization.plot_pareto_front(
+        study, targets=lambda t: t.values[:2], target_names=["a", "b"]
+    ).data
     history = visualization.plot_hypervolume_history(study, summary["reference_point"])
     assert max(history.data[0].y) == pytest.approx(summary["hypervolume"])
     assert visualization.plot_parallel_coordinate(study, target=lambda t: t.values[1]).data

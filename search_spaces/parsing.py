@@ -1,0 +1,149 @@
+"""The text of a space file -> Space, with every rule that needs the model or the catalogue checked."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+import cost_models
+from cost_models.design import Limits, Model
+from cost_models.errors import InputError
+from cost_models.yamlfile import Document, Path_
+from search_spaces.fields import ENGRAM, ROWS, SHARE, TABLES, collect
+from search_spaces.parameters import Condition, Parameter, layers_of
+from search_spaces.reading import one_of, read
+from search_spaces.schema import SpaceFile
+from search_spaces.space import Space
+
+MOST_SUBSETS = 4096
+_QUALITY = "bits_per_byte"
+_DEFAULT_OBJECTIVES = ("tpot_s", "j_per_token", "usd_per_mtok")
+
+
+def parse(text: str, file: str, base: Model | None = None) -> Space:
+    """The space of a file's text; `base`: its model, where read before. Raises InputError with the place."""
+    spec, document = read(text, file)
+    if base is None:
+        base = _base(spec, document, file)
+    fixed: dict[str, Any] = {}
+    own = collect("model", spec.model, fixed, skip=("preset", "config"))
+    own += collect("system", spec.system, fixed)
+    own += collect("serving", spec.serving, fixed, skip=("phase",))
+    parameters = _with_implied(_checked(own, fixed, document), fixed)
+    space = Space(
+        name=spec.name or Path(file).stem,
+        description=spec.description,
+        base=base,
+        model_parameters=tuple(p for p in parameters if p.name.startswith("model.")),
+        hardware_parameters=tuple(p for p in parameters if not p.name.startswith("model.")),
+        fixed=fixed,
+        objectives=_objectives(spec, document),
+        constraints=Limits(**spec.constraints.model_dump()),
+        quality=spec.quality,
+        text=text,
+        file=file,
+        phase=spec.serving.phase or "",
+    )
+    _check_model(space, document)
+    return space
+
+
+def restore(stored: Mapping[str, Any]) -> Space:
+    """The space that `Space.stored` described."""
+    return parse(stored["text"], stored["file"], TypeAdapter(Model).validate_python(stored["base"]))
+
+
+def _base(spec: SpaceFile, document: Document, file: str) -> Model:
+    key = "preset" if spec.model.preset else "config"
+    target = spec.model.preset or str(Path(file).parent / str(spec.model.config))
+    try:
+        return cost_models.read_model(target)
+    except InputError as error:
+        raise InputError(f"{document.where('model', key)}: model.{key}: {error}") from None
+
+
+def _checked(parameters: list[Parameter], fixed: Mapping[str, Any], document: Document) -> list[Parameter]:
+    names: set[str] = set()
+    for p in parameters:
+        path: Path_ = tuple(p.name.split("."))
+        if len(p.choices) > MOST_SUBSETS:
+            raise document.error(
+                path, f"gives {len(p.choices)} sets, at most {MOST_SUBSETS} are allowed; lower max"
+            )
+        if p.conditions and p.name == "system.hbm_gib":
+            raise document.error((*path, "when"), "has no meaning: memory is there whatever else is chosen")
+        for condition in p.conditions:
+            if condition.parameter not in names | set(fixed):
+                rule = f"names {condition.parameter}, which {one_of(names, condition.parameter)}"
+                raise document.error((*path, "when"), f"{rule} (parameters that stand before it)")
+            if not p.name.startswith("model.") and condition.parameter.startswith("model."):
+                raise document.error(
+                    (*path, "when"), "must name parameters of system or serving, not of the model"
+                )
+        names.add(p.name)
+    known = cost_models.load_catalogue().accelerators()
+    accelerators = next((p.choices for p in parameters if p.name == "system.accelerator"), None)
+    for index, name in enumerate(accelerators or (fixed["system.accelerator"],)):
+        if name not in known and Path(str(name)).suffix not in (".yaml", ".yml"):
+            within = ("choices", index) if accelerators else ()
+            raise document.error(("system", "accelerator", *within), one_of(known, name))
+    return parameters
+
+
+def _with_implied(parameters: list[Parameter], fixed: Mapping[str, Any]) -> list[Parameter]:
+    """Without tables nothing about tables matters: their parameters apply only where the share is above 0."""
+    amount = next((p for p in parameters if p.name in (SHARE, ROWS)), None)
+    if amount is None or not any(level == 0 for level in amount.levels()):
+        return parameters
+    implied = Condition(amount.name, above=0)
+    about = [
+        replace(p, conditions=(*p.conditions, implied))
+        if p is not amount and p.name.startswith((ENGRAM, TABLES))
+        else p
+        for p in parameters
+    ]
+    # the amount first, so that it is chosen before what depends on it
+    return sorted(about, key=lambda p: p.name != amount.name)
+
+
+def _objectives(spec: SpaceFile, document: Document) -> tuple[str, ...]:
+    known = [name for name in cost_models.OBJECTIVES if spec.quality or name != _QUALITY]
+    default = (_QUALITY, *_DEFAULT_OBJECTIVES) if spec.quality else _DEFAULT_OBJECTIVES
+    objectives = tuple(spec.objectives or default)
+    for index, name in enumerate(objectives):
+        if name == _QUALITY and not spec.quality:
+            raise document.error(
+                ("objectives", index), "needs `quality: {fidelity: ...}`: nothing is trained here"
+            )
+        if name not in known:
+            raise document.error(("objectives", index), one_of(known, name))
+    return objectives
+
+
+def _check_model(space: Space, document: Document) -> None:
+    """Refuse what no value of the parameters can make right."""
+    layers = space.base.layers
+    for p in space.model_parameters:
+        sets = [layers_of(str(choice)) for choice in p.choices] if p.kind == "subset" else []
+        for ids in sets:
+            if not ids or max(ids) >= layers:
+                rule = f"must be layers from 0 to {layers - 1} of {space.base.name}, got {list(ids)}"
+                raise document.error(("model", p.name.removeprefix("model.")), rule)
+    given = space.fixed.get("model.engram_layers")
+    if given and (max(given) >= layers or len(set(given)) != len(given)):
+        rule = f"must be different layers from 0 to {layers - 1} of {space.base.name}, got {given}"
+        raise document.error(("model", "engram_layers"), rule)
+    names = {p.name for p in space.model_parameters} | set(space.fixed)
+    if SHARE in names and space.base.moe is None:
+        rule = f"needs a base with experts, but {space.base.name} is dense; give engram_rows instead"
+        raise document.error(("model", "engram_share"), rule)
+    shaped = [n for n in names if n.startswith(ENGRAM) and n not in (SHARE, ROWS)]
+    if shaped and not {SHARE, ROWS} & names and space.base.engram is None:
+        rule = "has no effect: the base has no Engram; give engram_share or engram_rows too"
+        raise document.error(tuple(shaped[0].split(".")), rule)
+    if space.base.moe is None and "model.active_experts" in names:
+        raise document.error(
+            ("model", "active_experts"), f"needs a base with experts, but {space.base.name} is dense"
+        )
