@@ -115,8 +115,8 @@ def _hidden(design: Design, result: Result) -> Answer:
             said.append(f"in a {name} yes, {_time(time)} of reads against a first window of {_time(window)}")
         else:
             said.append(
-                f"in a {name} not all: {_time(time)} of reads, {_time(stall)} of them waited for "
-                f"({100 * share:.1f} % of the {name})"
+                f"in a {name} not all: {_time(time)} of reads, and the {name} waits {_time(stall)} "
+                f"({100 * share:.1f} % of it)"
             )
     mode = "" if np.all(design.serving.tables.prefetch) else " Rows are not prefetched."
     return Answer("Is the lookup hidden behind the layers before it?", _sentence(said) + mode)
@@ -199,38 +199,49 @@ def _binds(design: Design, result: Result, one: Evaluation, catalogue: Catalogue
         f"{name} {100 * time / total:.0f} %" for name, time in sorted(shares.items(), key=lambda x: -x[1])
     )
     kind = "prompt" if design.serving.phase == "prefill" else "decode step"
-    now = float(np.asarray(one["cost.usd_per_mtok"]))
-    best, price = "", now
-    for words, other in _purchases(design, result):
+    said_next = _next_step(design, result, one, catalogue)
+    return Answer("What binds, and what should the next dollar buy?", f"Of a {kind}: {said}. {said_next}")
+
+
+def _next_step(design: Design, result: Result, one: Evaluation, catalogue: Catalogue) -> str:
+    """The free step first: fill the KV cache. Then the purchase that lowers the cost per token most beyond it."""
+    full = replace(design, serving=replace(design.serving, concurrency=0))
+    price, said = float(np.asarray(one["cost.usd_per_mtok"])), []
+    filled = evaluate(full, catalogue)
+    if filled.feasible and float(np.asarray(filled["cost.usd_per_mtok"])) < price:
+        now = float(np.asarray(filled["cost.usd_per_mtok"]))
+        sequences = _count(filled["memory.concurrency"])
+        said.append(
+            f"nothing yet: {sequences} sequences fill the KV cache ({price:.3g} -> {now:.3g} USD/Mtok)"
+        )
+        price = now
+    best = ""
+    for words, other in _purchases(full, result):
         found = evaluate(other, catalogue)
         if found.feasible and float(np.asarray(found["cost.usd_per_mtok"])) < price:
             best, price = words, float(np.asarray(found["cost.usd_per_mtok"]))
-    advice = (
-        f" Best next step: {best} ({now:.3g} -> {price:.3g} USD per million tokens)."
-        if best
-        else " None of more sequences, more device memory or more host memory lowers the cost per token."
-    )
-    return Answer("What binds, and what should the next dollar buy?", f"Of a {kind}: {said}.{advice}")
+    if best:
+        said.append(f"{'then ' if said else ''}{best} (-> {price:.3g} USD/Mtok)")
+    if not said:
+        return "Neither more device memory nor host memory for the tables lowers the cost per token."
+    return _sentence(["buy " + said[0], *said[1:]])
 
 
-def _purchases(design: Design, result: Result) -> list[tuple[str, Design]]:
-    """Changes that a deployer can make, each with as many sequences as then fit."""
-    system, serving = design.system, design.serving
-    fill = replace(serving, concurrency=0)
-    held = float(np.asarray(result.parts.accelerator.memory_bytes))
-    host = system.host
+def _purchases(full: Design, result: Result) -> list[tuple[str, Design]]:
+    """What a deployer can buy, each with as many sequences as then fit."""
+    system, tables_at = full.system, full.serving.tables
+    held, host = float(np.asarray(result.parts.accelerator.memory_bytes)), full.system.host
     found = [
-        ("more sequences in flight, as many as the KV cache holds", replace(design, serving=fill)),
         (
             "accelerators with half as much memory again",
-            replace(design, system=replace(system, hbm_bytes=1.5 * held), serving=fill),
-        ),
+            replace(full, system=replace(system, hbm_bytes=1.5 * held)),
+        )
     ]
-    if design.model.engram is not None and serving.tables.tier != "dram":
-        room = max(float(np.asarray(host.dram_bytes)), tables.table_bytes(design.model))
-        moved = replace(fill, tables=replace(serving.tables, tier="dram"))
+    if full.model.engram is not None and tables_at.tier != "dram":
+        room = max(float(np.asarray(host.dram_bytes)), tables.table_bytes(full.model))
+        moved = replace(full.serving, tables=replace(tables_at, tier="dram", cache_tier="", cache_bytes=0.0))
         bought = replace(system, host=replace(host, dram_bytes=room))
-        found.append(("host memory for the tables", replace(design, system=bought, serving=moved)))
+        found.append(("host memory for the tables", replace(full, system=bought, serving=moved)))
     return found
 
 

@@ -69,7 +69,7 @@ def test_what_breaks_is_named_with_its_amount() -> None:
 def test_synchronous_reads_are_said_to_be_waited_for() -> None:
     slow = design(tables=TablePlacement("ssd", prefetch=False))
     found = said(slow)
-    assert "waited for" in found[QUESTIONS[2]] and "not prefetched" in found[QUESTIONS[2]]
+    assert "waits" in found[QUESTIONS[2]] and "not prefetched" in found[QUESTIONS[2]]
     assert found[QUESTIONS[2]] != said(design())[QUESTIONS[2]]
 
 
