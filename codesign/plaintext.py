@@ -25,6 +25,7 @@ def number(value: float | None, digits: int = 3) -> str:
         return f"{value:,.0f}"
     decimals = digits - 1 - math.floor(math.log10(abs(value)))
     rounded = round(value, decimals)
+    decimals = digits - 1 - math.floor(math.log10(abs(rounded)))  # 9.996 has one digit less than 10.0
     if abs(rounded) >= 1e-4:
         return f"{rounded:,.{max(0, min(decimals, 12))}f}"
     return f"{value:.{digits - 1}e}"
@@ -58,3 +59,8 @@ def count(value: float | None) -> str:
         if abs(value) >= scale:
             return f"{number(value / scale)} {unit}"
     return number(value)
+
+
+def percent(value: float | None) -> str:
+    """A share in per cent."""
+    return "-" if value is None or not math.isfinite(value) else f"{100 * value:.0f} %"

@@ -6,7 +6,7 @@ Everything is read from the JSON document, so that the text can say nothing that
 from collections.abc import Sequence
 from typing import Any
 
-from codesign.plaintext import count, duration, number, size, table
+from codesign.plaintext import count, duration, number, percent, size, table
 from codesign.verdict import verdict
 
 Document = dict[str, Any]
@@ -24,6 +24,7 @@ FIGURES = (
     ("TTFT", "latency", "ttft_s", duration),
     ("TPOT", "latency", "tpot_s", duration),
     ("output tokens/s", "latency", "output_tokens_per_s", number),
+    ("expected error of times", "latency", "expected_error", percent),
     ("table stall", "lookup", "stall_s", duration),
     ("energy, J/token", "energy", "j_per_token", number),
     ("average power, W", "energy", "average_w", number),

@@ -8,7 +8,7 @@ from codesign.export.charts import tornado
 from codesign.export.expected import expected_errors
 from codesign.export.page.markup import paragraph, table
 from codesign.export.specification import Specification
-from codesign.plaintext import duration, number
+from codesign.plaintext import duration, number, percent
 
 Document = dict[str, Any]
 
@@ -43,6 +43,11 @@ def errors(document: Document) -> str:
         "Absolute error of the cost models on published measurements that they were not fitted to; "
         "`codesign validate` lists every case."
     )
+    error = document["latency"]["expected_error"]
+    if error is not None:
+        words = (
+            f"Times on this accelerator are expected to be right within {percent(error)} on average. {words}"
+        )
     quality = document["quality"]
     proxy = "No quality was measured: the model was taken as finished."
     if quality:
