@@ -206,14 +206,13 @@ def _binds(design: Design, result: Result, one: Evaluation, catalogue: Catalogue
 def _next_step(design: Design, result: Result, one: Evaluation, catalogue: Catalogue) -> str:
     """The free step first: fill the KV cache. Then the purchase that lowers the cost per token most beyond it."""
     full = replace(design, serving=replace(design.serving, concurrency=0))
-    price, said = float(np.asarray(one["cost.usd_per_mtok"])), []
+    price = float(np.asarray(one["cost.usd_per_mtok"])) if one.feasible else float("inf")
+    said = []
     filled = evaluate(full, catalogue)
     if filled.feasible and float(np.asarray(filled["cost.usd_per_mtok"])) < price:
         now = float(np.asarray(filled["cost.usd_per_mtok"]))
         sequences = _count(filled["memory.concurrency"])
-        said.append(
-            f"nothing yet: {sequences} sequences fill the KV cache ({price:.3g} -> {now:.3g} USD/Mtok)"
-        )
+        said.append(f"nothing yet: {sequences} sequences fill the KV cache (-> {now:.3g} USD/Mtok)")
         price = now
     best = ""
     for words, other in _purchases(full, result):

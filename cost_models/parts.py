@@ -33,7 +33,9 @@ class Accelerator:
     unified_memory: Flag = False  # host and accelerator share one memory
     is_cpu: Flag = False
     fitted: Flag = False
-    host_read_latency_s: Number = 0.0  # round trip of one load from pinned host memory, beside the tier's own latency
+    host_read_latency_s: Number = (
+        0.0  # round trip of a load from pinned host memory, beside the tier's latency
+    )
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Tier:
     name: Name
     latency_s: Number  # one dependent read
     bandwidth: Number  # B/s, node aggregate, achievable
-    reads_per_s: Number  # random reads per second, node aggregate, at sufficient queue depth; inf where only bytes count
+    reads_per_s: Number  # random reads/s, node aggregate, at depth; inf where only bytes count
     page_bytes: Number  # smallest unit read
     j_per_byte: Number
     j_per_read: Number  # energy of one I/O beside its bytes
