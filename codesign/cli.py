@@ -69,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(answer.as_json() if options.json else answer.as_text(), flush=True)
         return answer.status
     except KeyboardInterrupt:
-        return _fail("interrupted; everything that had finished is kept")
+        hint = "; go on with --resume" if options.verb == "search" else ""
+        return _fail(f"interrupted; everything that had finished is kept{hint}")
     except BrokenPipeError:
         # The reader (head, less) has gone; keep the interpreter's own flush at exit quiet too.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
