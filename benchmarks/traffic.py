@@ -5,6 +5,7 @@
     python -m benchmarks.traffic stream FILE     a long text: peak memory and time
     python -m benchmarks.traffic libcachesim PY  replay and S3-FIFO against libcachesim; PY is the Python of an
                                                  environment of its own that has it (GPLv3, and it may abort)
+    python -m benchmarks.traffic mtkahypar PY    the partitioner against mtkahypar, likewise
     python -m benchmarks.traffic placement       co-access placement: communities, and the bundled text
 
 Prints tables and writes benchmarks/traffic.json. Speeds are per CPU second of one core.
@@ -22,9 +23,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from codesign.traffic.check import compare
 from codesign.traffic.measure import profile
+from codesign.traffic.partition import social_hash
 from codesign.traffic.placement import places, rows_per_block, window_reads
 from codesign.traffic.replay import s3_fifo_hits, stack_distances
 from codesign.traffic.reuse import reuse_times, survival
@@ -160,19 +163,56 @@ def against_libcachesim(python: str) -> list[dict[str, Any]]:
     return found
 
 
-def placement() -> dict[str, Any]:
-    """Useful rows of a 32-row block read on held-out windows: communities of readers, then text."""
+def communities() -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """(window, row) pairs of readers with interests, 36 rows of two communities of 50 and 4 of any; all rows."""
     random = np.random.default_rng(0)
-    rows_in_all = 20_000
-    communities = random.permutation(rows_in_all).reshape(-1, 50)
+    count = 20_000
+    groups = random.permutation(count).reshape(-1, 50)
     windows, rows = [], []
     for window in range(6000):
-        one, two = random.choice(len(communities), 2, replace=False)
-        drawn = random.choice(communities[one], 20), random.choice(communities[two], 16)
-        read_rows = np.unique(np.concatenate([*drawn, random.integers(0, rows_in_all, 4)]))
-        windows.append(np.full(read_rows.size, window))
-        rows.append(read_rows)
-    w, r = np.concatenate(windows), np.concatenate(rows)
+        one, two = random.choice(len(groups), 2, replace=False)
+        drawn = random.choice(groups[one], 20), random.choice(groups[two], 16)
+        found = np.unique(np.concatenate([*drawn, random.integers(0, count, 4)]))
+        windows.append(np.full(found.size, window))
+        rows.append(found)
+    return np.concatenate(windows), np.concatenate(rows), count
+
+
+_PARTITIONER = """
+import sys, numpy as np, mtkahypar as k
+with np.load(sys.argv[1]) as data:
+    windows, rows, count = data["windows"], data["rows"], int(data["count"])
+edges = [each.tolist() for each in np.split(rows, np.flatnonzero(np.diff(windows)) + 1)]
+make = k.initialize(1)
+context = make.context_from_preset(k.PresetType.LARGE_K)
+context.set_partitioning_parameters(-(-count // 32), 0.03, k.Objective.KM1)
+context.logging = False
+parts = make.create_hypergraph(context, count, len(edges), edges).partition(context)
+np.save(sys.argv[2], np.array([parts.block_id(row) for row in range(count)]))
+"""
+
+
+def against_mtkahypar(python: str) -> dict[str, float]:
+    """Useful rows of a block read on the communities, by our partitioner and by a general one, run apart."""
+    w, r, count = communities()
+    past = w < 4800
+    with tempfile.TemporaryDirectory() as folder:
+        pins, out = Path(folder) / "pins.npz", Path(folder) / "blocks.npy"
+        np.savez(pins, windows=w[past], rows=r[past], count=count)
+        subprocess.run([python, "-c", _PARTITIONER, str(pins), str(out)], check=True, capture_output=True)
+        theirs = np.load(out)
+    ours = social_hash(w[past], r[past], count, 32)
+    found = {
+        "social_hash": rows_per_block(w[~past], r[~past], ours, 32),
+        "mtkahypar": rows_per_block(w[~past], r[~past], theirs, 1),
+    }
+    print(found)
+    return found
+
+
+def placement() -> dict[str, Any]:
+    """Useful rows of a 32-row block read on held-out windows: communities of readers, then text."""
+    w, r, rows_in_all = communities()
     past = w < 4800
     ways = places(w[past], r[past], r[past], rows_in_all, 32)
     found = {
@@ -203,6 +243,8 @@ def main(arguments: list[str]) -> None:
         print(results["long_text"])
     elif arguments[:1] == ["libcachesim"]:
         results["libcachesim"] = against_libcachesim(arguments[1])
+    elif arguments[:1] == ["mtkahypar"]:
+        results["mtkahypar"] = against_mtkahypar(arguments[1])
     elif arguments[:1] == ["placement"]:
         results["placement"] = placement()
     else:
