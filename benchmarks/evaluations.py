@@ -1,6 +1,6 @@
 """How many whole designs are evaluated per CPU-second on one core: as arrays, and one at a time.
 
-    python -m benchmarks.evaluations [--designs 1000000] [--json FILE]
+    python -m benchmarks.evaluations [--designs 1000000] [--json FILE] [--peers PYTHON]
 
 Whole means everything `codesign evaluate` prints: memory, lookups, latency, energy, cost, carbon. Arrays are
 serving and system choices of one model in random order, the worst case for the reuse of equal columns.
@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import resource
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -96,6 +97,14 @@ def measure(model: Model, catalogue: Catalogue, designs: int) -> list[dict[str, 
     ]
 
 
+def measure_peers(python: str) -> dict[str, float | str]:
+    """Evaluations per CPU-second of other tools, in their own environment."""
+    script = Path(__file__).with_name("peers.py")
+    run = subprocess.run([python, str(script)], capture_output=True, text=True, check=True, timeout=600)
+    table: dict[str, float | str] = json.loads(run.stdout.strip().splitlines()[-1])
+    return table
+
+
 def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(
@@ -105,6 +114,9 @@ def main() -> None:
         "--designs", type=int, default=1_000_000, help="designs of an array (default: a million)"
     )
     parser.add_argument("--json", metavar="FILE", help="also write the table as JSON")
+    parser.add_argument(
+        "--peers", metavar="PYTHON", help="interpreter of an environment with the tools of peers.py"
+    )
     arguments = parser.parse_args()
     catalogue = cost_models.load_catalogue()
     rows = [
@@ -114,10 +126,14 @@ def main() -> None:
     for row in rows:
         goal = GOALS.get(str(row["what"]))
         print(f"{row['model']:16} {row['what']:24} {row['per_cpu_s']:16,.0f} {goal or '':>12}")
+    peers = measure_peers(arguments.peers) if arguments.peers else {}
+    for name, figure in peers.items():
+        shown = f"{figure:16,.1f}" if isinstance(figure, float) else f"  {figure}"
+        print(f"{name:41} {shown}   (estimates one at a time; searches share work between candidates)")
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(f"most memory in use: {memory / 2**30:.2f} GiB for {arguments.designs:,} designs")
     if arguments.json:
-        table = {"rows": rows, "designs": arguments.designs, "memory_bytes": memory}
+        table = {"rows": rows, "peers": peers, "designs": arguments.designs, "memory_bytes": memory}
         Path(arguments.json).write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
 
 
