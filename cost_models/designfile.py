@@ -92,7 +92,7 @@ def design_file(document: Document, folder: Path) -> DesignFile:
         raise document.error(("model",), "is missing; name a config, a preset, or give its fields")
     design = Design(
         model=_model(document, folder),
-        system=_system(document),
+        system=_system(document, folder),
         serving=_serving(document),
         limits=Limits(**_record(document, ("limits",), Limits, fields.LIMITS)),
     )
@@ -213,9 +213,16 @@ def _check(document: Document, model: Model) -> None:
     )
 
 
-def _system(document: Document) -> System:
+def _system(document: Document, folder: Path) -> System:
     values = _record(document, ("system",), System, fields.SYSTEM, other=("host",))
-    return System(**values, host=Host(**_record(document, ("system", "host"), Host, fields.HOST)))
+    host = _record(document, ("system", "host"), Host, fields.HOST)
+    for part in (values, host):  # a user's hardware file is found from the design file, wherever one works
+        part |= {
+            name: str((folder / value).resolve())
+            for name, value in part.items()
+            if isinstance(value, str) and value.endswith((".yaml", ".yml"))
+        }
+    return System(**values, host=Host(**host))
 
 
 def _serving(document: Document) -> Serving:

@@ -7,9 +7,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import cost_models
 from cost_models import designfields as fields
 from cost_models.design import (
     GIB,
@@ -79,6 +81,20 @@ def test_the_units_and_names_of_the_file(tmp_path: Path) -> None:
     assert design.serving.phase == ""
     assert design.serving.tables == TablePlacement("ssd", False, "dram", 64 * GIB)
     assert design.limits.tpot_s == 0.02
+
+
+def test_files_are_found_from_the_design_file(tmp_path: Path) -> None:
+    """A config and a hardware file beside the design, with the working folder elsewhere."""
+    hardware = {
+        "based_on": "h100-sxm",
+        "memory_bandwidth": {"value": 3.0, "unit": "TB/s", "source": "x", "confidence": "measured"},
+    }
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(hardware), encoding="utf-8")
+    design = read_text(MODEL + "system: {accelerator: mine.yaml}\n", tmp_path)
+    assert design.system.accelerator == str(tmp_path / "mine.yaml")
+    assert cost_models.load_catalogue().parts(design.system).accelerator.memory_bandwidth == 3e12
+    (tmp_path / "again").mkdir()
+    assert read_text(write_design(design), tmp_path / "again") == design
 
 
 @pytest.mark.parametrize(
