@@ -13,10 +13,11 @@ import pytest
 from codesign import results
 from codesign.errors import StudyError
 
-TRIALS = 8
+TRIALS = 5
 SEARCH = ("search", "space.yaml", "--study", "s", "--trials", str(TRIALS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_ctrl_c_and_resume(
     process: Callable[..., subprocess.CompletedProcess[str]],
