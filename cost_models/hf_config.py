@@ -22,6 +22,11 @@ PRESETS = Path(__file__).parent / "presets"
 _LARGEST_MODEL = 1e15  # parameters: a thousand times the largest that exists
 _TORCH_DTYPES = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
 _QUANT_METHODS = {"fp8": "fp8", "mxfp4": "mxfp4", "nvfp4": "nvfp4", "awq": "int4", "gptq": "int4"}
+# Fields of hf_ngram.py, and the one that is only checked.
+_EXTRA_KEYS = (
+    "engram_num_embeddings", "ple_layer_ids", "ple_embed_dim", "ple_conv_kernel_size", "ngram_size",
+    "ngram_vocab_size_base", "ngram_vocab_size_ratio", "emb_neighbor_num", "emb_split_num",
+)  # fmt: skip
 _DTYPE_FIELDS = ("weights_dtype", "experts_dtype", "tables_dtype", "kv_dtype")
 
 
@@ -202,12 +207,6 @@ def _refuse_slips(document: Document, data: dict[str, Any], family: Family) -> N
             raise document.error(
                 (stray,), "needs engram_layer_ids beside it, a list of layers counted from 0"
             )
-
-
-_EXTRA_KEYS = (
-    "engram_num_embeddings", "ple_layer_ids", "ple_embed_dim", "ple_conv_kernel_size", "ngram_size",
-    "ngram_vocab_size_base", "ngram_vocab_size_ratio", "emb_neighbor_num", "emb_split_num",
-)  # fmt: skip
 
 
 def _attention(document: Document, data: dict[str, Any], values: dict[str, dict[str, Any]]) -> dict[str, Any]:

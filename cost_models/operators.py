@@ -39,9 +39,8 @@ class OperatorTable:
     flops, activation_bytes, sharded_bytes: per token; tensor parallelism divides the FLOPs where `sharded`,
         and always the second kind of bytes.
     weight_bytes: read once per pass; divided by tensor parallelism where `sharded`.
-    columns, inner: n and k of y[tokens, n] = x[tokens, k] W on one rank without parallelism.
     last_token: runs for the last token of each sequence only.
-    heads, kv_heads: of attention; kv_heads 0 is one latent shared by all heads (a copy on every rank).
+    kv_heads: of attention; 0 is one latent shared by all heads (a copy on every rank).
     context_flops: attention, per query token and context token, all heads; context_bytes: KV cache of one
         context token in one layer.
     """
@@ -55,18 +54,13 @@ class OperatorTable:
     prefill: Flags
     decode: Flags
     sharded: Flags
-    shards_columns: Flags
     last_token: Flags
     count: Floats
     flops: Floats
     activation_bytes: Floats
     sharded_bytes: Floats
     weight_bytes: Floats
-    columns: Floats
-    inner: Floats
-    heads: Floats
     kv_heads: Floats
-    head_dim: Floats
     context_flops: Floats
     context_bytes: Floats
     window: Floats
@@ -96,7 +90,7 @@ def operators(model: Model) -> OperatorTable:
         )
     rows += _output_rows(model)
     names = [column.name for column in fields(OperatorTable)]
-    flags = {"first", "prefill", "decode", "sharded", "shards_columns", "last_token"}
+    flags = {"first", "prefill", "decode", "sharded", "last_token"}
     texts = {"operator", "group", "kind", "layers", "compute"}
     default: dict[str, Any] = {
         "group": "",
@@ -154,13 +148,10 @@ def _gemm(
         "kind": "gemm",
         "compute": _COMPUTE_TYPE[dtype],
         "sharded": bool(shard),
-        "shards_columns": shard in ("columns", "batches"),
         "flops": 2.0 * inner * columns * batches,
         "activation_bytes": whole * ACTIVATION_BYTES,
         "sharded_bytes": ((inner + columns) * batches - whole) * ACTIVATION_BYTES,
         "weight_bytes": inner * columns * batches * DTYPE_BYTES[dtype],
-        "columns": float(columns * batches),
-        "inner": float(inner),
         **more,
     }
 
@@ -241,16 +232,16 @@ def _attention_rows(model: Model, group: LayerGroup) -> list[Row]:
                 decode=False,
             ),
             {
-                "operator": "attention", "kind": "attention", "decode": False, "heads": a.heads, "kv_heads": a.heads,
-                "head_dim": head, "context_flops": 2.0 * a.heads * (head + a.v_head_dim),
+                "operator": "attention", "kind": "attention", "decode": False, "kv_heads": a.heads,
+                "context_flops": 2.0 * a.heads * (head + a.v_head_dim),
                 # new keys and values are expanded, so each head reads its own
                 "sharded_bytes": ACTIVATION_BYTES * a.heads * (2 * head + 2 * a.v_head_dim), **cache,
             },
             # Decoding absorbs the up projections into query and output (arXiv 2405.04434, section 2.1.2).
             _gemm("absorb key", a.qk_nope_head_dim, a.kv_lora_rank, dtype, "batches", a.heads, prefill=False),
             {
-                "operator": "attention", "kind": "attention", "prefill": False, "heads": a.heads, "kv_heads": 0,
-                "head_dim": latent, "context_flops": 2.0 * a.heads * (latent + a.kv_lora_rank),
+                "operator": "attention", "kind": "attention", "prefill": False, "kv_heads": 0,
+                "context_flops": 2.0 * a.heads * (latent + a.kv_lora_rank),
                 "sharded_bytes": ACTIVATION_BYTES * a.heads * (latent + a.kv_lora_rank), **cache,
             },
             _gemm("absorb value", a.kv_lora_rank, a.v_head_dim, dtype, "batches", a.heads, prefill=False),
@@ -262,8 +253,8 @@ def _attention_rows(model: Model, group: LayerGroup) -> list[Row]:
             _gemm("query, key, value", hidden, queries + 2 * keys, dtype, "columns"),
             _elementwise(_ROTARY, 0, 2 * (queries + 2 * keys)),
             {
-                "operator": "attention", "kind": "attention", "heads": a.heads, "kv_heads": a.kv_heads,
-                "head_dim": a.head_dim, "context_flops": 4.0 * queries,
+                "operator": "attention", "kind": "attention", "kv_heads": a.kv_heads,
+                "context_flops": 4.0 * queries,
                 "sharded_bytes": ACTIVATION_BYTES * (2 * queries + 2 * keys), **cache,
             },
             _gemm("attention output", queries, hidden, dtype, "inner"),

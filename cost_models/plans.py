@@ -19,7 +19,7 @@ from cost_models.operators import COMPUTE_TYPES, KINDS, Floats, OperatorTable, o
 
 BASIS = 6
 _SHAPE_COLUMNS = (
-    "flops", "activation_bytes", "sharded_bytes", "weight_bytes", "heads", "kv_heads", "head_dim", "context_flops",
+    "flops", "activation_bytes", "sharded_bytes", "weight_bytes", "kv_heads", "context_flops",
     "context_bytes", "window", "sharded", "last_token",
 )  # fmt: skip
 
