@@ -147,16 +147,16 @@ def test_a_model_that_no_proxy_can_stand_for_is_passed_over(
     run: Run, space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from codesign import proxy
-    from codesign.proxy import measurement
+    from codesign.proxy import belief
 
-    measure = measurement.measure
+    judge = belief.judge
 
     def picky(model: cost_models.Model, **options: Any) -> Any:
         if model.engram is None:
             raise InputError("no proxy of it")
-        return measure(model, **options)
+        return judge(model, **options)
 
-    monkeypatch.setattr(proxy, "measure", picky, raising=False)
+    monkeypatch.setattr(proxy, "judge", picky, raising=False)
     storage = f"sqlite:///{tmp_path}/a.db"
     assert run(storage, trials=50)["trainings"] == 12
     table = results.Reader("s", storage).read().table
