@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from codesign.plaintext import number
+from codesign.plaintext import duration, number
 from cost_models import OBJECTIVES
 
 
@@ -68,4 +68,4 @@ def _step(name: str, base: float, other: float) -> str:
 
 
 def _with_unit(objective: Any, value: float) -> str:
-    return f"{number(value)} {objective.unit}".strip()
+    return duration(value) if objective.unit == "s" else f"{number(value)} {objective.unit}".strip()

@@ -59,13 +59,11 @@ def scatter(points: Sequence[Point], x_label: str, y_label: str) -> str:
     for tick in x_axis.ticks():
         at = x_axis.at(tick)
         body.append(f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
-        body.append(
-            f'<text x="{at:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{number(tick)}</text>'
-        )
+        body.append(f'<text x="{at:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{tick:g}</text>')
     for tick in y_axis.ticks():
         at = y_axis.at(tick)
         body.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
-        body.append(f'<text x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{number(tick)}</text>')
+        body.append(f'<text x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{tick:g}</text>')
     for point in sorted(drawn, key=lambda point: point.chosen):
         kind, radius = ("chosen", 6) if point.chosen else ("other", 3.5)
         body.append(
@@ -134,8 +132,8 @@ class _Axis:
             steps = (1, 2, 5) if self.high - self.low < 2.5 else (1,)
             values = [step * 10.0**power for power in powers for step in steps]
             return [value for value in values if self.low <= math.log10(value) <= self.high]
-        span = (self.high - self.low) / 4
+        span = (self.high - self.low) / 6
         power = 10.0 ** math.floor(math.log10(span))
         step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= span)
         first = math.ceil(self.low / step)
-        return [index * step for index in range(first, math.floor(self.high / step) + 1)]
+        return [round(index * step, 12) for index in range(first, math.floor(self.high / step) + 1)]

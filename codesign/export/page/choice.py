@@ -79,7 +79,7 @@ def _tables(model: Model, serving: Serving) -> list[tuple[str, str]]:
     words = [
         str(where.tier),
         "prefetched" if where.prefetch else "read when needed",
-        f"a copy per {where.sharing}",
+        *([] if where.tier == "hbm" else [f"a copy per {where.sharing}"]),
     ]
     if where.cache_tier:
         words.append(f"cache of {size(float(where.cache_bytes))} in {where.cache_tier}")
