@@ -16,7 +16,7 @@ from cost_models.cost import cost
 from cost_models.design import Design, Model
 from cost_models.energy import Energy, static_power
 from cost_models.errors import InputError
-from search_spaces import Space
+from search_spaces import Parameter, Space
 
 Columns = dict[str, NDArray[np.float64]]
 T = TypeVar("T")
@@ -45,12 +45,13 @@ class Costing:
         self.count = len(table)
         self.models: dict[tuple[Any, ...], Model | None] = dict(known.models) if known else {}
         self.groups: list[Group] = []
+        parameters = {parameter.name: parameter for parameter in space.parameters if parameter.name in table}
         names = [parameter.name for parameter in space.model_parameters if parameter.name in table]
         hardware = [parameter.name for parameter in space.hardware_parameters if parameter.name in table]
         trials = table["trial"].to_numpy()
-        cells = {name: table[name].to_numpy(object) for name in [*names, *hardware]}
+        cells = {name: exact(parameter, table[name]) for name, parameter in parameters.items()}
         for rows in _grouped(table, names):
-            values = {name: _plain(cells[name][rows[0]]) for name in names}
+            values = {name: cells[name][rows[0]] for name in names}
             key = tuple((name, value) for name, value in values.items() if value is not None)
             if key not in self.models:
                 self.models[key] = _model(space, dict(key))
@@ -192,8 +193,17 @@ def _model(space: Space, values: dict[str, Any]) -> Model | None:
         return None
 
 
-def _plain(value: Any) -> Any:
-    """A cell of the table as a parameter's value; None where it is empty."""
-    if value is None or value != value:
-        return None
-    return value.item() if hasattr(value, "item") else value
+def exact(parameter: Parameter, column: pd.Series) -> NDArray[Any]:
+    """The values of a parameter as the space has them, None where it does not apply.
+
+    A table holds whole numbers as floats as soon as one of them is missing.
+    """
+    whole = parameter.kind == "int"
+    choices = {choice: choice for choice in parameter.choices}
+    values = [
+        None if value is None or value != value else int(value) if whole else choices.get(value, value)
+        for value in column.tolist()
+    ]
+    result = np.empty(len(values), object)
+    result[:] = values
+    return result

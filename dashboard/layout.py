@@ -51,7 +51,7 @@ def page(designs: Designs, view: View, catalogue: Catalogue) -> list[Any]:
                     [controls.limits(designs, view), controls.what_if(view, catalogue)], className="left"
                 ),
                 html.Div([_trade_off(designs, view), _flip(designs, view), _insight()], className="middle"),
-                html.Div([_details(), _comparison()], className="right"),
+                html.Div([_comparison(), _details()], className="right"),
             ],
             className="columns",
         ),

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.columns import Column, plain
+from dashboard.columns import Column
 from dashboard.designs import Designs, Mask, projected_front
 from dashboard.figures import style
 from dashboard.view import View
@@ -128,7 +128,7 @@ class _Painter:
         )
         return {
             "type": self.kind, "mode": "markers", "name": style.escape(name), **self._at(rows),
-            "customdata": style.packed(self.designs.trials[rows]),
+            "customdata": self.designs.trials[rows].tolist(),  # Dash looks points up in it, and needs a list
             **({"hovertemplate": template} if hover else {"hoverinfo": "skip"}), **more,
         }  # fmt: skip
 
@@ -139,7 +139,7 @@ class _Painter:
             rows = np.flatnonzero(mask)
             marker: dict[str, Any] = {"size": size, "opacity": opacity, "color": self.look.categories[0]}
             return [self._trace(rows, "dominated" if faint else "Pareto front", marker=marker)]
-        if self.colour.numeric:
+        if self.colour.numeric and not few_levels(self.designs, self.colour):
             rows = np.flatnonzero(mask)
             values = self.designs.values(self.colour.name)
             known = values[self.designs.feasible & np.isfinite(values)]
@@ -147,12 +147,12 @@ class _Painter:
                 "size": size, "opacity": opacity, "color": style.packed(values[rows]), "colorscale": style.SCALE,
                 "cmin": float(known.min(initial=np.inf)) if len(known) else 0,
                 "cmax": float(known.max(initial=-np.inf)) if len(known) else 1,
-                "showscale": not faint,
+                "showscale": not faint, "line": {"width": 0 if faint else 1, "color": self.look.quiet},
                 "colorbar": {"title": {"text": style.escape(self.colour.title), "side": "right"}, "thickness": 12,
                              "outlinewidth": 0, "len": 0.9},
             }  # fmt: skip
             return [self._trace(rows, "dominated" if faint else "Pareto front", marker=marker)]
-        texts = self.designs.table[self.colour.name].map(plain).to_numpy(str)
+        texts = self.designs.table[self.colour.name].map(self.colour.text).to_numpy(str)
         groups = categories(self.designs, self.colour)
         traces = []
         for number, group in enumerate(groups):
@@ -299,6 +299,13 @@ class _Painter:
 _OPPOSITE = {"top center": "bottom center", "bottom center": "top center"}
 
 
+def few_levels(designs: Designs, column: Column) -> bool:
+    """Whether a parameter has so few values that each can have a colour of its own."""
+    return column.role == "parameter" and designs.table[column.name].nunique() <= len(style.SYMBOLS)
+
+
 def categories(designs: Designs, column: Column) -> list[str]:
-    """The values of a column as text, the most frequent first, so that the rare ones share the last colour."""
-    return [str(value) for value in designs.table[column.name].map(plain).value_counts().index]
+    """The values of a column as text: few in their order, many by how often they occur (the rest shares a colour)."""
+    counts = designs.table[column.name].value_counts()
+    values = sorted(counts.index) if len(counts) <= len(style.SYMBOLS) else list(counts.index)
+    return list(dict.fromkeys([*map(column.text, values), *designs.table[column.name].map(column.text).unique()]))

@@ -70,12 +70,12 @@ def draw(designs: Designs, view: View) -> style.Figure:
     quality = designs.values(designs.objectives[0])[rows]
     return {
         "data": [{
-            "type": "parcoords", "dimensions": axes, "labelangle": -12, "labelside": "top",
-            "labelfont": {"size": 11}, "tickfont": {"size": 10, "color": look.ink},
+            "type": "parcoords", "dimensions": axes, "labelangle": -22, "labelside": "top",
+            "labelfont": {"size": 10}, "tickfont": {"size": 10, "color": look.ink},
             "line": {"color": quality.tolist(), "colorscale": style.SCALE, "showscale": False},
             "unselected": {"line": {"color": look.grid, "opacity": 0.4}},
         }],
-        "layout": style.layout(view.theme, margin={"l": 84, "r": 56, "t": 84, "b": 20},
+        "layout": style.layout(view.theme, margin={"l": 84, "r": 56, "t": 92, "b": 20},
                                uirevision=",".join(dimensions(designs))),
     }  # fmt: skip
 

@@ -3,14 +3,17 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import cost_models
 from codesign import results
 from codesign.errors import StudyError
 from dashboard import phase, whatif
+from dashboard.costing import exact
 from dashboard.data import Study, newest
 from dashboard.view import View
+from search_spaces import Parameter
 
 COSTS = (
     "tpot_s",
@@ -126,3 +129,12 @@ def test_published_models_are_costed_on_the_knees_system(study: Study) -> None:
         alone = cost_models.evaluate(replace(knee, model=cost_models.read_model(name)))
         assert figures["tpot_s"] == pytest.approx(float(alone["latency.tpot_s"]))
         assert "bits_per_byte" not in figures
+
+
+def test_values_come_back_as_the_space_has_them() -> None:
+    heads = Parameter("model.engram_heads", "categorical", (4, 8))
+    assert exact(heads, pd.Series([4, None, 8])).tolist() == [4, None, 8]
+    assert [type(value) for value in exact(heads, pd.Series([4, None, 8]))] == [int, type(None), int]
+    prefetch = Parameter("serving.tables.prefetch", "categorical", (True, False))
+    assert exact(prefetch, pd.Series([True, None, False], dtype=object)).tolist() == [True, None, False]
+    assert exact(Parameter("model.engram_rows", "int", low=1, high=9), pd.Series([2.0, np.nan])).tolist() == [2, None]

@@ -1,11 +1,9 @@
 """The scatter: every design once, marks where they belong, names as text."""
 
-import base64
 from dataclasses import replace
 from typing import Any
 
 import made
-import numpy as np
 import pytest
 
 from dashboard.designs import Designs
@@ -18,10 +16,7 @@ VIEW = View(x="tpot_s", y="bits_per_byte", z="none", colour="serving.tables.tier
 
 def ids(trace: dict[str, Any]) -> list[int]:
     """The trials of a trace."""
-    packed = trace.get("customdata", [])
-    if isinstance(packed, dict):
-        return np.frombuffer(base64.b64decode(packed["bdata"]), packed["dtype"]).tolist()
-    return list(packed)
+    return list(trace.get("customdata", []))
 
 
 def drawn(designs: Designs, view: View) -> list[int]:
