@@ -3,10 +3,16 @@
 from typing import Any
 
 
-def serve(study: str | None, storage: str | None, host: str = "127.0.0.1", port: int = 8050) -> None:
-    """Show a study in the browser until Ctrl-C; see `dashboard.app.serve`."""
+def serve(
+    study: str | None, storage: str | None, host: str = "127.0.0.1", port: int = 8050, example: bool = False
+) -> None:
+    """Show a study in the browser until Ctrl-C, or the recorded one that ships; see `dashboard.app.serve`."""
     from dashboard.app import serve as start
 
+    if example:
+        from dashboard import recorded
+
+        study, storage = None, recorded.storage()
     start(study, storage, host, port)
 
 
