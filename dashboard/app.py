@@ -68,7 +68,7 @@ def run(app: dash.Dash, host: str, port: int) -> None:
     if host in LOCAL:
         _only_local_names(app.server)
     try:
-        server = make_server(host, port, app.server, threaded=True, request_handler=_quiet())
+        server = make_server(host, port, app.server, threaded=True, request_handler=quiet_handler())
     except (OSError, SystemExit) as error:
         reason = getattr(error, "strerror", None) or "already in use"
         raise StudyError(
@@ -97,7 +97,7 @@ def _only_local_names(server: flask.Flask) -> None:
         return None if name in LOCAL else flask.abort(403)
 
 
-def _quiet() -> type:
+def quiet_handler() -> type:
     """A request handler that logs errors alone."""
     from werkzeug.serving import WSGIRequestHandler
 

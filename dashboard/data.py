@@ -243,9 +243,9 @@ def _designs(
                                                      for v in parameter.choices):  # fmt: skip
             table[parameter.name] = pd.to_numeric(values).astype(float)
         columns[parameter.name] = describe(parameter.name, table[parameter.name], "parameter")
-    for name in table:
-        if str(name).startswith("violation."):
-            columns[str(name)] = describe(str(name), table[name], "violation", unit=_unit(str(name)))
+    for name in map(str, table):
+        if name.startswith("violation."):
+            columns[name] = describe(name, table[name], "violation", unit=_unit(name))
     doubts = {QUALITY: "standard_error"} if QUALITY in columns else {}
     running = int((record.table["state"] == "RUNNING").sum())
     return Designs(record.study, table, columns, tuple(objectives), doubts, version, running)

@@ -56,7 +56,8 @@ def passes(designs: Designs, name: str, rule: dict[str, Any]) -> Mask:
         found = np.char.find(texts, wanted) >= 0
         exact = texts == wanted
         kinds = {"equals": exact, "notEqual": ~exact, "notContains": ~found,
-                 "startsWith": np.char.startswith(texts, wanted), "endsWith": np.char.endswith(texts, wanted)}  # fmt: skip
+                 "startsWith": np.char.startswith(texts, wanted),
+                 "endsWith": np.char.endswith(texts, wanted)}  # fmt: skip
         return kinds.get(rule.get("type", ""), found)
     values = designs.table[name].to_numpy(float) * (column.factor if column else 1.0)
     first, last = (_bound(rule.get(key)) for key in ("filter", "filterTo"))

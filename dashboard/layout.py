@@ -170,7 +170,8 @@ def _flip(designs: Designs, view: View) -> html.Div:
             "Where the answer flips",
             "For every combination of two quantities the trained models are re-costed and the cheapest design "
             "within your limits is chosen; colours show which choice wins there.",
-            [controls.flip_axes(designs, view), dcc.Loading(figure("Phase diagram", "max(420px, 56vh)", id="flip"), type="dot"),
+            [controls.flip_axes(designs, view),
+             dcc.Loading(figure("Phase diagram", "max(420px, 56vh)", id="flip"), type="dot"),
              html.P(id="flip-words", className="reading", role="status")],
             "flip-card",
         ),

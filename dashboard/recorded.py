@@ -12,6 +12,7 @@ import sqlite3
 import sys
 import tempfile
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from codesign import cache, results
@@ -25,11 +26,17 @@ def storage() -> str:
     try:
         packed = FILE.read_bytes()
     except OSError:
-        raise StudyError(f"{FILE}: no recorded study is there; make one as dashboard/recorded.py says") from None
+        raise StudyError(
+            f"{FILE}: no recorded study is there; make one as dashboard/recorded.py says"
+        ) from None
     path = cache.folder("example") / f"{hashlib.sha256(packed).hexdigest()[:16]}.db"
     if not path.exists():
-        cache.write_atomically(path, lambda target: target.write_bytes(gzip.decompress(packed)) and None)
+        cache.write_atomically(path, partial(_unpack, packed))
     return f"sqlite:///{path}"
+
+
+def _unpack(packed: bytes, target: Path) -> None:
+    target.write_bytes(gzip.decompress(packed))
 
 
 def record(study: str, url: str, file: Path = FILE) -> int:

@@ -171,12 +171,13 @@ def tightest(designs: Designs, view: View) -> str:
 def binding(document: dict[str, Any]) -> str:
     """What holds a design back: the largest share of its decode step and the fullest tier."""
     steps = document.get("breakdown") or []
-    times: Counter[str] = Counter()
+    times: dict[str, float] = {}
     for step in steps:
-        times[str(step.get("bound"))] += float(step.get("time_s") or 0.0)
+        bound = str(step.get("bound"))
+        times[bound] = times.get(bound, 0.0) + float(step.get("time_s") or 0.0)
     if not times:
         return ""
-    bound, seconds = times.most_common(1)[0]
+    bound, seconds = max(times.items(), key=lambda item: item[1])
     text = f"{seconds / sum(times.values()):.0%} of the step is {bound}-bound"
     stall = float((document.get("lookup") or {}).get("stall_s") or 0.0)
     step_s = float((document.get("latency") or {}).get("decode_step_s") or 0.0)
@@ -225,7 +226,8 @@ def counts(designs: Designs) -> str:
 def left(designs: Designs, view: View) -> str:
     """How many designs the limits leave."""
     mask = designs.kept(view) & designs.feasible
-    return f"{int(mask.sum()):,} of {int(designs.feasible.sum()):,} feasible designs left, {int((mask & designs.front).sum())} on the front."
+    kept, on_front = int(mask.sum()), int((mask & designs.front).sum())
+    return f"{kept:,} of {int(designs.feasible.sum()):,} feasible designs left, {on_front} on the front."
 
 
 def limit(designs: Designs, view: View, name: str) -> str:

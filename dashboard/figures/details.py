@@ -195,8 +195,9 @@ def roofline(document: dict[str, Any], peak_flops: float, bandwidth: float, them
     intensities = [step["flops"] / step["bytes"] for step in points]
     low, high = min(intensities) / 3, max(max(intensities) * 3, 3 * peak_flops / bandwidth)
     ridge = peak_flops / bandwidth
-    data.append({"type": "scatter", "mode": "lines", "x": [low, ridge, high], "hoverinfo": "skip", "showlegend": False,
-                 "y": [low * bandwidth / 1e12, peak_flops / 1e12, peak_flops / 1e12], "line": {"color": look.quiet}})  # fmt: skip
+    data.append({"type": "scatter", "mode": "lines", "x": [low, ridge, high], "hoverinfo": "skip",
+                 "y": [low * bandwidth / 1e12, peak_flops / 1e12, peak_flops / 1e12],
+                 "line": {"color": look.quiet}})  # fmt: skip
     slowest = sorted(names, key=lambda name: -sum(step["time_s"] for step in names[name]))[:3]
     most = max(step["time_s"] for step in points)
     for number, (name, steps) in enumerate(names.items()):
@@ -207,7 +208,8 @@ def roofline(document: dict[str, Any], peak_flops: float, bandwidth: float, them
             "y": [step["flops"] / step["time_s"] / 1e12 for step in steps],
             "text": [style.escape(name) if name in slowest and n == 0 else "" for n in range(len(steps))],
             "customdata": [f"{step['bound']}-bound, {significant(step['time_s'] * 1e6)} us" for step in steps],
-            "hovertemplate": style.escape(name) + "<br>%{x:.3~g} FLOP/B, %{y:.3~g} TFLOP/s<br>%{customdata}<extra></extra>",
+            "hovertemplate": style.escape(name)
+            + "<br>%{x:.3~g} FLOP/B, %{y:.3~g} TFLOP/s<br>%{customdata}<extra></extra>",
             "marker": {"size": [6 + 16 * (step["time_s"] / most) ** 0.5 for step in steps], "opacity": 0.8,
                        "color": look.categories[number % 8], "symbol": style.SYMBOLS[number % 8]},
         })  # fmt: skip

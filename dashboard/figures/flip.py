@@ -26,8 +26,10 @@ def draw(phases: phase.Phases, view: View, history: list[tuple[str, float]]) -> 
     data: list[dict[str, Any]] = [{
         "type": "heatmap", "x": phases.x.tolist(), "y": phases.y.tolist(), "z": codes, "text": texts,
         "customdata": phases.winners.tolist(),
-        "zmin": -0.5, "zmax": last + 0.5 if len(choices) > 1 else 0.5, "colorscale": scale, "showscale": False, "opacity": 0.85,
-        "hovertemplate": f"{x.label} %{{x:.3~g}} {x.unit}<br>{y.label} %{{y:.3~g}} {y.unit}<br>%{{text}}<extra></extra>",
+        "zmin": -0.5, "zmax": last + 0.5 if len(choices) > 1 else 0.5, "colorscale": scale,
+        "showscale": False, "opacity": 0.85,
+        "hovertemplate": f"{x.label} %{{x:.3~g}} {x.unit}<br>{y.label} %{{y:.3~g}} {y.unit}<br>"
+        "%{text}<extra></extra>",
     }]  # fmt: skip
     for number, name in enumerate(choices):
         data.append({"type": "scatter", "mode": "markers", "x": [None], "y": [None], "name": style.escape(name),

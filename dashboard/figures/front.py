@@ -289,7 +289,8 @@ class _Painter:
                                   "line": {"width": 2, "color": colour}}  # fmt: skip
         flat = {"cliponaxis": False} if self.flat else {}
         return [{
-            "type": "scatter" if self.flat else "scatter3d", "mode": "markers+text", "name": name, **self._at(rows), **flat,
+            "type": "scatter" if self.flat else "scatter3d", "mode": "markers+text", "name": name,
+            **self._at(rows), **flat,
             "text": [style.escape(", ".join(texts)) for texts in words.values()],
             "textposition": [where if n % 2 == 0 else _OPPOSITE.get(where, where) for n in range(len(words))],
             "textfont": {"size": 11, "color": colour}, "hoverinfo": "skip", "marker": marker, "showlegend": False,
@@ -308,4 +309,6 @@ def categories(designs: Designs, column: Column) -> list[str]:
     """The values of a column as text: few in their order, many by how often they occur (the rest shares a colour)."""
     counts = designs.table[column.name].value_counts()
     values = sorted(counts.index) if len(counts) <= len(style.SYMBOLS) else list(counts.index)
-    return list(dict.fromkeys([*map(column.text, values), *designs.table[column.name].map(column.text).unique()]))
+    return list(
+        dict.fromkeys([*map(column.text, values), *designs.table[column.name].map(column.text).unique()])
+    )

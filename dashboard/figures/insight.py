@@ -159,8 +159,9 @@ def placement(designs: Designs, view: View, rows: NDArray[np.int64]) -> Card:
         return Card(title, "No model with tables yet.", style.empty(view.theme, "no model with tables yet"))
     layers = sorted({int(part) for text in groups for part in text.split(",") if part.strip().isdigit()})
     means = [float(y[texts == text].mean()) for text in groups]
-    errors = [float(y[texts == text].std(ddof=1) / np.sqrt((texts == text).sum())) if (texts == text).sum() > 1 else None
-              for text in groups]  # fmt: skip
+    counts = [int((texts == text).sum()) for text in groups]
+    errors = [float(y[texts == text].std(ddof=1) / np.sqrt(count)) if count > 1 else None
+              for text, count in zip(groups, counts, strict=True)]  # fmt: skip
     marks = [(layer, rank) for rank, text in enumerate(groups) for layer in layers
              if str(layer) in [part.strip() for part in text.split(",")]]  # fmt: skip
     names = [

@@ -93,7 +93,9 @@ def page(browser: Any, address: str) -> Iterator[Any]:
     troubles: list[str] = []
     tab.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
     tab.on("pageerror", lambda error: troubles.append(str(error)))
-    tab.on("request", lambda request: None if _local(request.url) else troubles.append(f"asked {request.url}"))
+    tab.on(
+        "request", lambda request: None if _local(request.url) else troubles.append(f"asked {request.url}")
+    )
     tab.set_default_timeout(90_000)  # patience: CI machines are shared
     yield tab
     context.close()

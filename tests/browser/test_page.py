@@ -48,11 +48,15 @@ def test_choose_axes_colour_and_logarithms(page: Any, address: str) -> None:
     opened(page, address)
     choose(page, "axis-x", "cost (USD/Mtoken)")
     assert until(page, "x", "usd_per_mtok")
-    page.wait_for_function("document.querySelector('#front .js-plotly-plot').layout.xaxis.title.text.startsWith('cost')")
+    page.wait_for_function(
+        "document.querySelector('#front .js-plotly-plot').layout.xaxis.title.text.startsWith('cost')"
+    )
     page.get_by_label("log x").check()
     page.wait_for_function("document.querySelector('#front .js-plotly-plot').layout.xaxis.type === 'log'")
     choose(page, "axis-z", "energy (J/token)")
-    page.wait_for_function("document.querySelector('#front .js-plotly-plot').data.some(t => t.type === 'scatter3d')")
+    page.wait_for_function(
+        "document.querySelector('#front .js-plotly-plot').data.some(t => t.type === 'scatter3d')"
+    )
 
 
 def choose(page: Any, dropdown: str, label: str) -> None:
@@ -105,7 +109,8 @@ def test_a_brush_moves_sliders_table_and_counts_and_double_click_lifts_it(page: 
     page.wait_for_function(f"document.querySelector('#left-over').textContent !== {before!r}")
     assert "within your limits" in page.locator("#verdict").inner_text()
     page.wait_for_function(
-        "[...document.querySelectorAll('.limit')].some(l => l.textContent.startsWith('cost') && !l.textContent.includes('any'))"
+        "[...document.querySelectorAll('.limit')].some("
+        "l => l.textContent.startsWith('cost') && !l.textContent.includes('any'))"
     )
     page.wait_for_timeout(500)
     costs = page.locator("#table .ag-center-cols-container [col-id='usd_per_mtok']").all_inner_texts()
@@ -125,14 +130,18 @@ def test_sliders_work_by_keyboard(page: Any, address: str) -> None:
     page.locator("[aria-label='Limit TPOT']", has_text="at most").wait_for()
 
 
-def test_what_if_redraws_with_a_ghost_and_says_what_changed(page: Any, address: str, picture: Callable[[Any, str], None]) -> None:
+def test_what_if_redraws_with_a_ghost_and_says_what_changed(
+    page: Any, address: str, picture: Callable[[Any, str], None]
+) -> None:
     opened(page, address, "x=usd_per_mtok&y=tpot_s")
     page.locator("[aria-label='DRAM price'] [role=slider]").focus()
     for _ in range(8):
         page.keyboard.press("PageUp")
     assert float(until(page, "if.dram")) > 22
     page.wait_for_function("document.querySelector('#changed').textContent.startsWith('With this change')")
-    page.wait_for_function("document.querySelector('#front .js-plotly-plot').data.some(t => t.name === 'before the change')")
+    page.wait_for_function(
+        "document.querySelector('#front .js-plotly-plot').data.some(t => t.name === 'before the change')"
+    )
     picture(page, "what-if-1280")
     page.locator("#reset").click()
     page.wait_for_function("document.querySelector('#changed').textContent === ''")
@@ -191,7 +200,9 @@ def test_the_other_pages(page: Any, address: str, name: str, picture: Callable[[
     page.locator("#page-choice label", has_text={"flip": "flips", "insight": "Insight"}[name]).click()
     if name == "flip":
         page.wait_for_function("document.querySelector('#flip-words').textContent.length > 20")
-        page.wait_for_function("document.querySelector('#flip .js-plotly-plot').data.some(t => t.type === 'heatmap')")
+        page.wait_for_function(
+            "document.querySelector('#flip .js-plotly-plot').data.some(t => t.type === 'heatmap')"
+        )
     else:
         page.wait_for_function("document.querySelectorAll('#insight-cards h2').length >= 5")
     assert until(page, "page", name)
@@ -242,12 +253,16 @@ def test_every_control_has_a_name(page: Any, address: str) -> None:
 
 
 @pytest.mark.parametrize("what", ["missing", "foreign", "broken"])
-def test_a_study_that_cannot_be_read_gives_a_page_that_says_so(page: Any, serve: Any, tmp_path: Path, what: str) -> None:
+def test_a_study_that_cannot_be_read_gives_a_page_that_says_so(
+    page: Any, serve: Any, tmp_path: Path, what: str
+) -> None:
     path = tmp_path / "x.db"
     if what == "foreign":
         path.write_bytes(b"this is not a database " * 100)
     elif what == "broken":
-        path.write_bytes(Path(small_study.searched(tmp_path, trials=1).removeprefix("sqlite:///")).read_bytes()[:9000])
+        path.write_bytes(
+            Path(small_study.searched(tmp_path, trials=1).removeprefix("sqlite:///")).read_bytes()[:9000]
+        )
     page.goto(serve(None, f"sqlite:///{path}") + "/")
     page.wait_for_selector("text=This study cannot be shown")
     text = page.locator("main").inner_text()

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 import cost_models
-
 from dashboard.columns import Column, describe
 from dashboard.designs import Designs
 from dashboard.figures.front import Reference
@@ -75,11 +74,13 @@ def designs(count: int = 400, seed: int = 0, version: int = 1) -> Designs:
 DOCUMENT: dict[str, Any] = {
     "feasible": True,
     "memory": {"capacity_bytes": 80e9, "weights_bytes": 27e9, "tables_bytes": 0, "activations_bytes": 2e9,
-               "kv_bytes_available": 40e9, "kv_bytes_per_token": 1e5, "host": {"dram_bytes": 60e9, "cxl_bytes": 0, "ssd_bytes": 0}},
+               "kv_bytes_available": 40e9, "kv_bytes_per_token": 1e5,
+               "host": {"dram_bytes": 60e9, "cxl_bytes": 0, "ssd_bytes": 0}},
     "tables": [{"layer": 1}],
     "lookup": {"time_s": 0.0004, "window_s": 0.0009, "stall_s": 0.0},
     "latency": {"decode_step_s": 0.006},
-    "breakdown": [{"operator": name, "layer_group": "all", "flops": 1e9 * k, "bytes": 1e9, "time_s": 0.001 * k, "bound": "memory"}
+    "breakdown": [{"operator": name, "layer_group": "all", "flops": 1e9 * k, "bytes": 1e9, "time_s": 0.001 * k,
+                   "bound": "memory"}
                   for k, name in enumerate(("attention", "experts", "norm", "head"), 1)],
     "energy": {"by_part": {"accelerator": 0.2, "memory": 0.1, "host": 0.05}},
     "cost": {"by_part": {"accelerators": 0.5, "dram": 0.2, "electricity": 0.01}},

@@ -137,4 +137,7 @@ def test_values_come_back_as_the_space_has_them() -> None:
     assert [type(value) for value in exact(heads, pd.Series([4, None, 8]))] == [int, type(None), int]
     prefetch = Parameter("serving.tables.prefetch", "categorical", (True, False))
     assert exact(prefetch, pd.Series([True, None, False], dtype=object)).tolist() == [True, None, False]
-    assert exact(Parameter("model.engram_rows", "int", low=1, high=9), pd.Series([2.0, np.nan])).tolist() == [2, None]
+    assert exact(Parameter("model.engram_rows", "int", low=1, high=9), pd.Series([2.0, np.nan])).tolist() == [
+        2,
+        None,
+    ]

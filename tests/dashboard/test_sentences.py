@@ -79,7 +79,8 @@ def test_a_change_counts_who_joins_and_who_leaves() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0, "0"), (1234567, "1,230,000"), (0.01234, "0.0123"), (9.996, "10.0"), (-3.14159, "-3.14"), (5e-9, "5.00e-09")]
+    ("value", "text"), [(0, "0"), (1234567, "1,230,000"), (0.01234, "0.0123"), (9.996, "10.0"), (-3.14159, "-3.14"),
+     (5e-9, "5.00e-09")],
 )  # fmt: skip
 def test_three_significant_digits(value: float, text: str) -> None:
     assert significant(value) == text
