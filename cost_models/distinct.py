@@ -24,7 +24,9 @@ class Distinct:
     def __init__(self, columns: dict[str, Number]) -> None:
         self._index: NDArray[np.int64] | None = None
         self._first: NDArray[np.int64] | None = None
-        size = next((len(column) for column in columns.values() if isinstance(column, np.ndarray) and column.ndim), 0)
+        size = next(
+            (len(column) for column in columns.values() if isinstance(column, np.ndarray) and column.ndim), 0
+        )
         if not size:
             values = np.array(list(columns.values()), dtype=np.float64)
             self.columns = dict(zip(columns, np.repeat(values, 2).reshape(-1, 2), strict=True))
