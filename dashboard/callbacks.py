@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, no_update
+from dash import ALL, ClientsideFunction, Dash, Input, Output, Patch, State, ctx, no_update
 from dash.exceptions import PreventUpdate
 
 from cost_models.errors import CodesignError
@@ -94,7 +94,12 @@ def _changing(app: Dash, desk: Desk) -> None:
         after = before if opening else _after(desk, before, name)
         now = {part: after.part(*fields) + f"#{part}" for part, fields in layout.PARTS.items()}
         order = [item["id"]["of"] for item in ctx.outputs_list[1]]
-        moved = [no_update if old == now[part] else now[part] for part, old in zip(order, parts, strict=True)]
+        if opening:
+            del now["chosen"]  # the first drawing has it; there is no figure yet to add it to
+        moved = [
+            no_update if part not in now or old == now[part] else now[part]
+            for part, old in zip(order, parts, strict=True)
+        ]
         if all(value is no_update for value in moved):
             raise PreventUpdate
         # a slider that the user holds is left alone; all others follow the view
@@ -127,13 +132,25 @@ def _after(desk: Desk, view: View, name: str | None) -> View:
 
 
 def _drawing(app: Dash, desk: Desk) -> None:
-    @app.callback(Output("front", "figure"), _part("front"), VERSION, VIEW)
-    def draw_front(_: str, version: int | None, query: str) -> Any:
+    @app.callback(Output("front", "figure"), _part("front"), VERSION, VIEW, State("zoom", "data"))
+    def draw_front(_: str, version: int | None, query: str, zoom: dict[str, Any] | None) -> Any:
         view = _seen(_, version, query)
         designs = desk.designs(view)
         key = (designs.version, "references", view.part("change", "scenario"))
         references = desk.keep(key, lambda: desk.source.references(view))
-        return front.draw(designs, view, references)
+        return front.draw(designs, view, references, zoom)
+
+    @app.callback(
+        Output("front", "figure", allow_duplicate=True), _part("chosen"), VIEW, prevent_initial_call=True
+    )
+    def ring_chosen(part: str | None, query: str) -> Any:
+        view = View.parse(query)
+        designs = desk.designs(view)
+        if part is None or not len(designs):
+            raise PreventUpdate
+        change = Patch()
+        change["data"][0], change["data"][1] = front.chosen(designs, view)
+        return change
 
     @app.callback(Output("parallel", "figure"), _part("parallel"), VERSION, VIEW)
     def draw_parallel(_: str, version: int | None, query: str) -> Any:
@@ -247,6 +264,9 @@ def _in_the_browser(app: Dash) -> None:
     app.clientside_callback(run("address"), Output("link", "data"), Input("view", "data"))
     app.clientside_callback(run("click"), Output("click", "data"), Input("front", "clickData"))
     app.clientside_callback(run("brush"), Output("brush", "data"), Input("front", "selectedData"))
+    app.clientside_callback(
+        run("zoom"), Output("zoom", "data"), Input("front", "relayoutData"), State("zoom", "data")
+    )
     app.clientside_callback(run("refill"), Output("table", "className"), _part("table"), VERSION)
     app.clientside_callback(run("copy"), Output("copy-link", "children"), Input("copy-link", "n_clicks"),
                             prevent_initial_call=True)  # fmt: skip

@@ -37,7 +37,7 @@ def page(designs: Designs, view: View, catalogue: Catalogue) -> list[Any]:
         # everything the page shows, as a query string; and the parts of it that single callbacks wait for
         dcc.Store(id="view", data=view.query()),
         *(dcc.Store(id={"type": "part", "of": part}) for part in PARTS),
-        *(dcc.Store(id=name) for name in ("version", "click", "brush", "link")),
+        *(dcc.Store(id=name) for name in ("version", "click", "brush", "zoom", "link")),
         dcc.Interval(id="clock", interval=POLL_MS),
         dcc.Download(id="download"),
         html.A("Skip to the trade-off", href="#front-card", className="skip"),
@@ -62,7 +62,8 @@ def page(designs: Designs, view: View, catalogue: Catalogue) -> list[Any]:
 _WHICH = ("limits", "only", "lasso", "x", "y")
 _IF = ("theme", "scenario", "change")
 PARTS: dict[str, tuple[str, ...]] = {
-    "front": ("page", "z", "log", "colour", "front_only", "trial", "picks", *_WHICH, *_IF),
+    "front": ("page", "z", "log", "colour", "front_only", *_WHICH, *_IF),
+    "chosen": ("trial", "picks"),
     "parallel": ("page", "limits", "only", *_IF),
     "verdict": (*_WHICH, "scenario", "change"),
     "table": ("page", "front_only", *_WHICH, "scenario", "change"),

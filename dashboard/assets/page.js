@@ -58,6 +58,21 @@
         return unchanged();
       },
 
+      // the ranges that the user has zoomed to, so that a new drawing has them too
+      zoom(change, before) {
+        const graph = document.querySelector("#front .js-plotly-plot");
+        if (!change || !graph || !graph.layout) return unchanged();
+        const of = graph.layout.uirevision;
+        const zoom = before && before.of === of ? Object.assign({}, before) : { of };
+        for (const axis of ["x", "y"]) {
+          const name = axis + "axis";
+          if (name + ".range[0]" in change) zoom[axis] = [change[name + ".range[0]"], change[name + ".range[1]"]];
+          else if (name + ".range" in change) zoom[axis] = change[name + ".range"];
+          else if (change[name + ".autorange"]) delete zoom[axis];
+        }
+        return zoom;
+      },
+
       async refill() {
         try {
           const grid = await window.dash_ag_grid.getApiAsync("table");

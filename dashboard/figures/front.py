@@ -24,11 +24,14 @@ class Reference:
     figures: dict[str, float]
 
 
-def draw(designs: Designs, view: View, references: tuple[Reference, ...] = ()) -> style.Figure:
+def draw(
+    designs: Designs, view: View, references: tuple[Reference, ...] = (), zoom: dict[str, Any] | None = None
+) -> style.Figure:
     """The scatter of the view's axes.
 
     Feasible designs that the limits keep are coloured; dominated ones are faint; infeasible ones are grey
-    crosses. Points carry their trial number as `customdata`.
+    crosses. Points carry their trial number as `customdata`. zoom: {of: uirevision, x: [..], y: [..]}, the ranges
+    that the user has zoomed to, kept while the axes are the same.
     """
     if view.x not in designs.columns or view.y not in designs.columns:
         return style.empty(view.theme, "choose two axes")
@@ -38,7 +41,7 @@ def draw(designs: Designs, view: View, references: tuple[Reference, ...] = ()) -
     flat = view.z not in designs.columns
     painter = _Painter(designs, view)
     shown = kept & feasible
-    data: list[dict[str, Any]] = []
+    data = painter.chosen()
     outside = feasible & ~kept
     if outside.any() and not painter.dense:
         data.append(painter.outside(outside & (designs.front if view.front_only else True)))
@@ -61,12 +64,16 @@ def draw(designs: Designs, view: View, references: tuple[Reference, ...] = ()) -
             view.theme,
             heading(column),
             type="log" if name in view.log else "linear",
-            range=span(designs, column, name in view.log),
+            autorangeoptions=span(designs, column, name in view.log),
         )
         for name, column in axes.items()
     }
-    # zoom and selection survive new trials, but not other axes
+    # zoom survives new trials and limits, but not other axes
     steady = f"{view.x}|{view.y}|{view.z}|{','.join(view.log)}"
+    if flat and zoom and zoom.get("of") == steady:
+        for axis in ("x", "y"):
+            if zoom.get(axis):
+                settings[axis] |= {"range": zoom[axis], "autorange": False}
     shape: dict[str, Any] = (
         {"xaxis": settings["x"], "yaxis": settings["y"], "dragmode": "select", "selectdirection": "any"}
         if flat
@@ -80,17 +87,27 @@ def draw(designs: Designs, view: View, references: tuple[Reference, ...] = ()) -
     return {"data": data, "layout": style.layout(view.theme, uirevision=steady, hovermode="closest", **shape)}
 
 
-def span(designs: Designs, column: Column, log: bool) -> list[float] | None:
-    """The ends of an axis: those of the feasible designs with a little room, so that limits do not move it."""
+def chosen(designs: Designs, view: View) -> list[dict[str, Any]]:
+    """The first two traces of `draw`, which alone change when a design is opened or picked."""
+    return _Painter(designs, view).chosen()
+
+
+def span(designs: Designs, column: Column, log: bool) -> dict[str, float]:
+    """Ends that the automatic range of an axis keeps to: those of the feasible designs, with a little room.
+
+    Not a fixed range: that would take the zoom away whenever a new trial moves it.
+    """
     values = designs.values(column.name)
     known = values[(designs.feasible if designs.feasible.any() else True) & np.isfinite(values)]
     if log:
         known = np.log10(known[known > 0])
     if not len(known):
-        return None
+        return {}
     low, high = float(known.min()), float(known.max())
     room = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
-    return [low - room, high + room]
+    ends = (low - room, high + room)
+    clip = [10**end for end in ends] if log else list(ends)
+    return {"clipmin": clip[0], "clipmax": clip[1]}
 
 
 def heading(column: Column) -> str:
@@ -247,7 +264,7 @@ class _Painter:
                 "line": {"color": colour, "width": 1.4, "dash": dash, "shape": shape}}  # fmt: skip
 
     def marks(self, references: tuple[Reference, ...]) -> list[dict[str, Any]]:
-        """Rings with a word: knee, best of each axis, the open design, the compared ones; stars: published."""
+        """Rings with a word: knee and the best of each axis; stars: published."""
         words: dict[int, list[str]] = {}
         if (knee := self.designs.row(self.designs.knee)) is not None:
             words.setdefault(knee, []).append("knee")
@@ -258,12 +275,6 @@ class _Painter:
                     f"best {self.designs.columns[name].label}"
                 )
         rings = [self._rings(words, "knee and extremes", self.look.ink, 17, "top center")]
-        letters = {row: ["ABCD"[n]] for n, trial in enumerate(self.view.picks)
-                   if (row := self.designs.row(trial)) is not None}  # fmt: skip
-        rings.append(self._rings(letters, "compared", self.look.accent, 21, "middle right"))
-        opened = self.designs.row(self.view.trial)
-        rings.append(self._rings({opened: [f"#{self.view.trial}"]} if opened is not None else {}, "open",
-                                 self.look.accent, 25, "bottom center"))  # fmt: skip
         stars = [
             reference for reference in references if all(name in reference.figures for name in self.axes)
         ]
@@ -278,6 +289,26 @@ class _Painter:
                            "color": self.look.paper, "line": {"width": 1.5, "color": self.look.ink}},
             }])  # fmt: skip
         return [trace for group in rings for trace in group]
+
+    def chosen(self) -> list[dict[str, Any]]:
+        """Rings around the compared designs and the open one: always two traces, the first two of the figure."""
+        letters = {
+            row: ["ABCD"[n]]
+            for n, trial in enumerate(self.view.picks)
+            if (row := self.designs.row(trial)) is not None
+        }
+        opened = self.designs.row(self.view.trial)
+        names = {} if opened is None else {opened: [f"#{self.view.trial}"]}
+        nothing = {
+            "name": "",
+            "type": "scatter" if self.flat else "scatter3d",
+            **self._at(np.array([], int)),
+            "showlegend": False,
+        }
+        return [
+            *(self._rings(letters, "compared", self.look.accent, 21, "middle right") or [nothing]),
+            *(self._rings(names, "open", self.look.accent, 25, "bottom center") or [nothing]),
+        ]
 
     def _rings(
         self, words: dict[int, list[str]], name: str, colour: str, size: int, where: str

@@ -46,7 +46,7 @@ def test_points_outside_the_limits_stay_as_shadows_and_the_axes_stay_where_they_
     shadows = next(trace for trace in figure["data"] if trace["name"] == "outside your limits")
     outside = designs.trials[designs.feasible & (designs.table["tpot_s"] > 0.02).to_numpy()]
     assert sorted(ids(shadows)) == sorted(outside.tolist())
-    assert figure["layout"]["xaxis"]["range"] == free["layout"]["xaxis"]["range"]
+    assert figure["layout"]["xaxis"]["autorangeoptions"] == free["layout"]["xaxis"]["autorangeoptions"]
 
 
 def test_many_designs_become_a_density_with_the_whole_front_on_top() -> None:
