@@ -202,7 +202,8 @@ def _drawing(app: Dash, desk: Desk) -> None:
             raise PreventUpdate
         designs = desk.designs(view)
         key = (designs.version, "flip", view.part("flip_x", "flip_y", "change", "scenario", "limits", "only"))
-        phases = desk.keep(key, lambda: phase.compute(designs, view, desk.source.recoster))
+        winners = desk.keep(key, lambda: phase.compute(designs, view, desk.source.recoster))
+        phases = phase.named(winners, designs, view.flip_of)
         return flip.draw(phases, view, phase.history()), phase.reading(phases, designs, view)
 
     @app.callback(Output("insight-cards", "children"), _part("insight"), VERSION, VIEW)

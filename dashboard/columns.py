@@ -91,6 +91,8 @@ def significant(value: float, digits: int = 3) -> str:
 
 def plain(value: object) -> str:
     """A parameter's value as text: `true` as yes, a list of layers with commas."""
+    if value is None or value != value:
+        return "-"
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     if isinstance(value, list | tuple):

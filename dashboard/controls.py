@@ -21,7 +21,7 @@ def _labelled(text: str, control: Any, title: str = "") -> html.Label:
 
 
 def _options(columns: list[Column]) -> list[dict[str, str]]:
-    return [{"value": column.name, "label": column.title} for column in columns]
+    return [{"value": column.name, "label": column.label, "title": column.title} for column in columns]
 
 
 def axes(designs: Designs, view: View) -> html.Div:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 import cost_models
 from dashboard import whatif
-from dashboard.columns import plain
 from dashboard.designs import Designs
 from dashboard.view import View
 
@@ -79,10 +78,28 @@ def compute(designs: Designs, view: View, recoster: Callable[[NDArray[np.int64]]
             costs = np.where(here.feasible & here.kept(view), costs, np.inf)
             if len(costs) and np.isfinite(costs).any():
                 winners[(i, j) if across else (j, i)] = int(here.trials[np.nanargmin(costs)])
-    texts = designs.table[view.flip_of].map(plain).to_numpy(str) if view.flip_of in designs.columns else None
-    won = {int(trial) for trial in winners.ravel() if trial >= 0}
-    names = {trial: texts[designs.row(trial) or 0] if texts is not None else f"#{trial}" for trial in won}
-    return Phases(xs, ys, winners, names, view.flip_of, len(rows))
+    return Phases(xs, ys, winners, {}, "", len(rows))
+
+
+def named(phases: Phases, designs: Designs, column: str) -> Phases:
+    """The same winners, called by their value of a column."""
+    won = {int(trial) for trial in phases.winners.ravel() if trial >= 0}
+    known = designs.columns.get(column)
+    names = {
+        trial: f"#{trial}"
+        if known is None
+        else known.text(designs.table[column].iloc[designs.row(trial) or 0])
+        for trial in won
+    }
+    return replace(phases, names=names, column=column)
+
+
+def flipping(phases: Phases, designs: Designs) -> list[str]:
+    """The parameters that are not the same for all winners, those with the most values first."""
+    rows = np.flatnonzero(np.isin(designs.trials, phases.winners))
+    counts = {column.name: designs.table[column.name].iloc[rows].astype(str).nunique()
+              for column in designs.named("parameter")}  # fmt: skip
+    return sorted((name for name, count in counts.items() if count > 1), key=lambda name: -counts[name])
 
 
 def reading(phases: Phases, designs: Designs, view: View) -> str:
@@ -92,7 +109,9 @@ def reading(phases: Phases, designs: Designs, view: View) -> str:
         return "Nothing is feasible anywhere here; loosen a limit."
     basis = f"Cheapest of {phases.candidates:,} designs at least as good as the knee, within the noise"
     if len(phases.choices()) == 1 and (phases.winners >= 0).all():
-        return f"{basis}: {label} {phases.choices()[0]} wins everywhere here."
+        others = [designs.columns[name].label for name in flipping(phases, designs)]
+        hint = f" What does flip: {', '.join(others[:5])}; choose it under `which`." if others else ""
+        return f"{basis}: {label} {phases.choices()[0]} wins everywhere here.{hint}"
     x, y = (whatif.QUANTITIES[name] for name in (view.flip_x, view.flip_y))
     middle = len(phases.y) // 2
     lines = [

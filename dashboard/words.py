@@ -71,17 +71,21 @@ def best(designs: Designs, name: str, rows: NDArray[np.int64]) -> int | None:
 
 def naming(designs: Designs, row: int) -> str:
     """What a design is, in a few words."""
-    words = []
-    for name in _NAMING:
-        if name in designs.columns:
-            value = designs.table[name].iloc[row]
-            label = {
-                "serving.tables.tier": "tables in",
-                "serving.tier": "tables in",
-                "system.accelerator": "on",
-            }
-            shown = plain(value).upper() if "tier" in name else designs.columns[name].text(value)
-            words.append(f"{label.get(name, designs.columns[name].label)} {shown}")
+    said = {
+        name: designs.columns[name].text(designs.table[name].iloc[row])
+        for name in _NAMING
+        if name in designs.columns
+    }
+    words = [
+        f"tables in {text.upper()}" for name, text in said.items() if name.endswith("tier") and text != "-"
+    ]
+    count, part = said.get("system.accelerators"), said.get("system.accelerator")
+    if part:
+        words.append(f"on {count} × {part}" if count else f"on {part}")
+    elif count:
+        words.append(f"on {count} accelerators")
+    if "model.engram_share" in said:
+        words.append(f"Engram share {said['model.engram_share']}")
     return ", ".join(words) or "no varied parameter"
 
 

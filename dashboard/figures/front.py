@@ -283,7 +283,8 @@ class _Painter:
                   for axis, name in zip("xyz", self.axes, strict=False)}  # fmt: skip
             rings.append([{
                 "type": "scatter" if self.flat else "scatter3d", "mode": "markers+text", "name": "published", **at,
-                "text": [style.escape(star.name) for star in stars], "textposition": "top center",
+                "text": [style.escape(star.name) for star in stars],
+                "textposition": [_AROUND[n % len(_AROUND)] for n in range(len(stars))],
                 "textfont": {"size": 10, "color": self.look.quiet}, "hoverinfo": "text",
                 "marker": {"symbol": "star" if self.flat else "diamond", "size": 12 if self.flat else 5,
                            "color": self.look.paper, "line": {"width": 1.5, "color": self.look.ink}},
@@ -328,6 +329,7 @@ class _Painter:
         }]  # fmt: skip
 
 
+_AROUND = ("top center", "bottom center", "middle right", "middle left")
 _OPPOSITE = {"top center": "bottom center", "bottom center": "top center"}
 
 
