@@ -3,7 +3,8 @@
 Routing is not even: the tokens per expert follow a power law, p(x) ~ x^-alpha, bounded so that no expert
 sees more than 0.8 of all tokens. Exponent 1.2 is the workload that NVIDIA's kernel measurements of mixture-of-experts
 models use (ai-dynamo/aiconfigurator, Apache-2.0), 1.01 for models trained with DeepSeek's bias balancing.
-A grouped product works in tiles of 64 rows, so each woken expert's rows are rounded up to whole tiles.
+A grouped product works in tiles of rows, so each woken expert's rows are rounded up to whole tiles: of 64, or of 16
+where a pass has no more tokens than the model has experts (vllm-project/vllm, fused_moe.py: get_default_config).
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from cost_models.design import Model
 
 TILE_ROWS = 64
+SMALL_TILE_ROWS = 16
 _BUSIEST_EXPERT_SHARE = 0.8
 _STEPS_PER_DOUBLING = 2
 _LARGEST_LOG2_TOKENS = 24
@@ -66,7 +68,15 @@ def _table(experts: int, active: int, ranks: int, alpha: float) -> Floats:
     """(3, grid) experts, rows and tiled rows of the busiest rank on a grid of tokens."""
     random = np.random.default_rng(0)
     orders = np.array([random.permutation(experts) for _ in range(_PLACEMENTS if ranks > 1 else 1)])
-    columns = [_busiest(expected_loads(experts, active, float(t), alpha), orders, ranks) for t in _GRID]
+    columns = [
+        _busiest(
+            expected_loads(experts, active, float(t), alpha),
+            orders,
+            ranks,
+            SMALL_TILE_ROWS if t <= experts else TILE_ROWS,
+        )
+        for t in _GRID
+    ]
     return np.stack(columns, axis=1)
 
 
@@ -93,18 +103,18 @@ def _at_most(loads: Floats, total: float, limit: float) -> Floats:
     return result
 
 
-def _busiest(loads: Floats, orders: NDArray[np.int64], ranks: int) -> Floats:
+def _busiest(loads: Floats, orders: NDArray[np.int64], ranks: int, tile: int) -> Floats:
     # A whole number of tokens falls on each expert: the load rounded up or down, so that it is kept on average.
     awake = np.minimum(loads, 1.0)
     whole = np.floor(loads + 1e-9)
     up = np.maximum(loads - whole, 0.0)
-    tiled = TILE_ROWS * ((1 - up) * np.ceil(whole / TILE_ROWS) + up * np.ceil((whole + 1) / TILE_ROWS))
+    tiled = tile * ((1 - up) * np.ceil(whole / tile) + up * np.ceil((whole + 1) / tile))
     per_rank = [_by_rank(values, orders, ranks) for values in (awake, loads, tiled)]
     placement = np.arange(len(orders))
     busiest = per_rank[1].argmax(axis=1)
     result = np.array([values[placement, busiest].mean() for values in per_rank])
     # the busiest rank has at least one expert with one token
-    return np.maximum(result, (1.0, 1.0, TILE_ROWS))
+    return np.maximum(result, (1.0, 1.0, tile))
 
 
 def _by_rank(values: Floats, orders: NDArray[np.int64], ranks: int) -> Floats:
