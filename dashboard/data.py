@@ -80,7 +80,11 @@ class Study:
 
     def recost(self, designs: Designs, view: View) -> Designs:
         """The designs with the view's prices, load and limits: figures, violations, front and knee anew."""
-        return self._recosted(self._now().recoster, designs, view)
+        state = self._now()
+        # beside figures of this version of the cost models, not those that another version may have recorded
+        usual = with_figures(designs.table, state.figures)
+        ghost = replace(designs, table=marked(usual, designs.objectives))
+        return replace(self._recosted(state.recoster, designs, view), ghost=ghost)
 
     def recoster(self, rows: NDArray[np.int64]) -> Callable[[Designs, View], Designs]:
         """`recost` for some rows of the designs alone."""
@@ -225,8 +229,12 @@ def _designs(
     # recorded figures stay as they are: they are what the study says
     complete = (table["state"] == "COMPLETE").to_numpy(bool)
     recorded = record.table[record.table["state"].isin(SHOWN_STATES)].reset_index(drop=True)
+    drift = 0.0
     for name in objectives:
-        table[name] = np.where(complete, recorded[name].to_numpy(float), table[name].to_numpy(float))
+        then, now = recorded[name].to_numpy(float), table[name].to_numpy(float)
+        both = complete & np.isfinite(then) & np.isfinite(now) & (then != 0)
+        drift = max(drift, float(np.abs(now[both] / then[both] - 1).max(initial=0.0)))
+        table[name] = np.where(complete, then, now)
     table = marked(table, objectives)
     columns: dict[str, Column] = {}
     for name in [*objectives, *(name for name in cost_models.OBJECTIVES if name not in objectives)]:
@@ -248,7 +256,7 @@ def _designs(
             columns[name] = describe(name, table[name], "violation", unit=_unit(name))
     doubts = {QUALITY: "standard_error"} if QUALITY in columns else {}
     running = int((record.table["state"] == "RUNNING").sum())
-    return Designs(record.study, table, columns, tuple(objectives), doubts, version, running)
+    return Designs(record.study, table, columns, tuple(objectives), doubts, version, running, drift=drift)
 
 
 def _unit(violation: str) -> str:

@@ -25,6 +25,7 @@ class Designs:
     objectives: the names of the study's objectives.
     doubts: column -> name of the column with its standard error.
     version: grows with every change of the study; `ghost` is the table before a what-if.
+    drift: how far this version's cost models are from the recorded figures at most, as a fraction.
     """
 
     study: str
@@ -35,6 +36,7 @@ class Designs:
     version: int = 0
     running: int = 0
     ghost: "Designs | None" = None
+    drift: float = 0.0
 
     def __len__(self) -> int:
         return len(self.table)

@@ -27,7 +27,7 @@ class Source(Protocol):
         """The designs as they are now, with another version where they changed. Raises CodesignError."""
 
     def recost(self, designs: Designs, view: View) -> Designs:
-        """The designs with the view's prices and load. Raises CodesignError where that cannot be done."""
+        """The designs with the view's prices and load, and those without as their ghost. Raises CodesignError."""
 
     def recoster(self, rows: NDArray[np.int64]) -> Callable[[Designs, View], Designs]:
         """`recost` for some rows of the designs alone."""
@@ -71,7 +71,7 @@ class Desk:
         if not view.change and not view.scenario:
             return plain
         key = (plain.version, "designs", view.part("change", "scenario"))
-        return self.keep(key, lambda: replace(self.source.recost(plain, view), ghost=plain))
+        return self.keep(key, lambda: self.source.recost(plain, view))
 
     def keep(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
         """A value made once for a key, however many ask at once; the least recently used ones are forgotten."""

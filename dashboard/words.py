@@ -224,6 +224,10 @@ def counts(designs: Designs) -> str:
              f"{int(designs.front.sum()):,} on the front"]  # fmt: skip
     if designs.running:
         parts.append(f"search running ({designs.running} in flight)")
+    if designs.drift > 1e-3:
+        parts.append(
+            f"recorded by other cost models: what-ifs differ from its figures by up to {designs.drift:.0%}"
+        )
     return " · ".join(parts)
 
 

@@ -1,5 +1,6 @@
 """Designs made by a formula, for what does not need a study: figures, words, and the page with many designs."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -99,7 +100,7 @@ class MadeSource:
         return self.value
 
     def recost(self, value: Designs, view: View) -> Designs:
-        return value
+        return replace(value, ghost=value)
 
     def recoster(self, rows: Any) -> Any:
         return self.recost

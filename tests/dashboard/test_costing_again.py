@@ -77,6 +77,15 @@ def test_a_price_scenario_replaces_the_prices_and_nothing_else(study: Study) -> 
     np.testing.assert_allclose(cheap.table["tpot_s"], dear.table["tpot_s"])
 
 
+def test_the_ghost_is_the_study_at_its_own_prices(study: Study) -> None:
+    designs = study.read()
+    ghost = study.recost(designs, View(change={"dram": 90.0})).ghost
+    assert ghost is not None and designs.drift < 1e-9
+    for name in designs.objectives:
+        np.testing.assert_allclose(ghost.table[name][designs.feasible], designs.table[name][designs.feasible])
+    assert ghost.knee == designs.knee
+
+
 def test_the_loss_is_never_touched(study: Study) -> None:
     designs = study.read()
     asked = study.recost(designs, View(change={"context": 9000.0, "dram": 3.0}))
