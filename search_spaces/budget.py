@@ -15,10 +15,11 @@ ACTIVE_TOLERANCE = 0.01
 _WIDTH_MULTIPLE = 8  # expert widths stay multiples of this
 
 
-def at_equal_budget(base: Model, share: float, engram: Engram) -> Model:
+def at_equal_budget(base: Model, share: float, engram: Engram, total: float | None = None) -> Model:
     """The base with a share of its sparse parameters in tables shaped like `engram`.
 
-    Routed experts and table rows follow: the total stays equal within 1 %, the active parameters within 1 %
+    total: parameters in all; another amount than the base's (None) makes the sparse part larger or smaller.
+    Routed experts and table rows follow: the total is met within 1 %, the active parameters stay within 1 %
     where that can be had by narrower experts. Raises InputError where the base has too few experts to give.
     """
     experts = base.moe
@@ -28,21 +29,24 @@ def at_equal_budget(base: Model, share: float, engram: Engram) -> Model:
             "give model.engram_rows instead"
         )
     budget = parameters(base)
+    total = budget.total if total is None else round(total)
     bare = replace(base, engram=None)
     sparse = budget.tables + (experts.routed_experts - experts.active_experts) * _expert_size(base)
+    sparse += total - budget.total
+    if sparse <= 0:
+        raise InputError(
+            f"model.total_parameters must leave room for sparse parameters beside the {total - sparse:.3g} "
+            f"others of {base.name}, got {total:.3g}"
+        )
     if share == 0:
         return replace(bare, moe=_with_idle(experts, sparse / _expert_size(base)))
     model = _narrowed(replace(bare, engram=replace(engram, vocab_size=2)), budget.active_per_token)
     assert model.moe is not None
     experts = _with_idle(model.moe, (1 - share) * sparse / _expert_size(model))
-    if (
-        _room(replace(model, moe=experts), budget.total)
-        <= 0
-        < experts.routed_experts - experts.active_experts
-    ):
+    if _room(replace(model, moe=experts), total) <= 0 < experts.routed_experts - experts.active_experts:
         # Rounding to whole experts left nothing for a very small share.
         experts = replace(experts, routed_experts=experts.routed_experts - 1)
-    return _filled(replace(model, moe=experts), budget.total)
+    return _filled(replace(model, moe=experts), total)
 
 
 def with_rows(base: Model, rows: int, engram: Engram) -> Model:

@@ -150,13 +150,14 @@ LayerSet = Annotated[
 class ModelSpec(Strict):
     """The model: a base, and what of it may vary.
 
-    engram_share: Engram share of the sparse parameters at the base's total and active parameters; routed
-        experts and table rows follow. engram_rows: rows of one table beside a fixed backbone; the share
+    engram_share: Engram share of the sparse parameters at the base's active parameters and its total, or
+        `total_parameters`; routed experts and table rows follow. engram_rows: rows of one table beside a fixed backbone; the share
         follows. Only one of the two.
     """
 
     preset: str | None = None
     config: str | None = None
+    total_parameters: Free[Positive] | None = None
     engram_share: Free[Share] | None = None
     engram_rows: Free[Whole] | None = None
     engram_layers: LayerSet | None = None
@@ -183,6 +184,10 @@ class ModelSpec(Strict):
                 "engram_rows",
                 "and engram_share cannot both be given: a share fixes the total and the rows follow, rows leave "
                 "the backbone fixed and the share follows; leave one out",
+            )
+        if self.total_parameters is not None and self.engram_share is None:
+            raise _rule(
+                "total_parameters", "needs engram_share: it says how experts and tables divide the total"
             )
         return self
 

@@ -58,8 +58,8 @@ class Space:
         fields = {k: own[k] for k in _PLAIN_MODEL_FIELDS if k in own}
         base = replace(base, **fields)
         if "engram_share" in own:
-            share = float(own["engram_share"])
-            return budget.at_equal_budget(base, share, self._engram(base, own))
+            share, total = float(own["engram_share"]), own.get("total_parameters")
+            return budget.at_equal_budget(base, share, self._engram(base, own), total)
         if "engram_rows" in own:
             return budget.with_rows(base, int(own["engram_rows"]), self._engram(base, own))
         if base.engram is None:

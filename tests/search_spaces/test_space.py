@@ -199,3 +199,22 @@ def test_fixed_hardware_with_a_free_model_and_the_other_way_round() -> None:
     assert fixed_model.model({}) == cost_models.read_model("engram-27b")
     assert len(fixed_model.hardware(fixed_model.model({}))[0]["system.accelerator"]) == 2
     assert "bits_per_byte" not in fixed_model.objectives
+
+
+def test_a_total_divides_between_experts_and_tables() -> None:
+    base = cost_models.read_model("moe-27b")
+    engram = cost_models.Engram((1, 14), 3, 8, 80, 2)
+    small = at_equal_budget(base, 0.6, engram, 53e9)
+    large = at_equal_budget(base, 0.6, engram, 107e9)
+    for model, total in ((small, 53e9), (large, 107e9)):
+        count = parameters(model)
+        assert count.total == pytest.approx(total, rel=0.01)
+        assert count.active_per_token == pytest.approx(parameters(base).active_per_token, rel=0.01)
+        assert share_of(model) == pytest.approx(0.6, abs=0.01)
+    with pytest.raises(InputError, match="total_parameters must leave room"):
+        at_equal_budget(base, 0.6, engram, 1e9)
+
+
+def test_a_total_needs_a_share() -> None:
+    with pytest.raises(InputError, match=r"total_parameters.*needs engram_share"):
+        search_spaces.parse("model: {preset: moe-27b, total_parameters: {choices: [5.0e10]}}\n", "s.yaml")
