@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from cost_models import cost
 from cost_models.catalogue import Catalogue, Figure
 from cost_models.design import Design
@@ -39,7 +41,7 @@ def bill_of_materials(design: Design, catalogue: Catalogue) -> list[dict[str, An
         ),
         _row(
             "Chassis, board, power, cooling, network adapters and switch share",
-            system.nodes,
+            system.nodes if capex["chassis"] else 0,
             "nodes",
             parts.node.chassis_usd,
             catalogue.figure("node", "network_price"),
@@ -59,7 +61,7 @@ def _tier_rows(catalogue: Catalogue, tier: Tier, nodes: Any, slot: str) -> list[
     rows = [
         _row(
             _name(catalogue, "memory", name),
-            owners * tier.capacity_bytes / GB,
+            owners * np.maximum(tier.capacity_bytes - tier.included_bytes, 0.0) / GB,
             "GB",
             tier.usd_per_byte * GB,
             price,

@@ -74,7 +74,8 @@ def capex(parts: Parts, system: System) -> dict[str, Number]:
 
 def tier_usd(tier: Tier, nodes: Number) -> Number:
     """Dollars of one kind of host memory over all nodes."""
-    return nodes / tier.nodes_sharing * (tier.usd_per_byte * tier.capacity_bytes + tier.fixed_usd)
+    bought = np.maximum(tier.capacity_bytes - tier.included_bytes, 0.0)
+    return nodes / tier.nodes_sharing * (tier.usd_per_byte * bought + tier.fixed_usd)
 
 
 def capital_recovery(rate: float, years: float) -> float:

@@ -56,6 +56,7 @@ class Tier:
     embodied_kg_per_byte: Number
     capacity_bytes: Number  # per node
     writes_per_day: Number = 0.0  # drive writes per day over the warranty; 0: not limited
+    included_bytes: Number = 0.0  # per node, sold with the accelerators and paid in their price
     units: Number = 0.0  # channels, modules, drives or adapters fitted per node
     nodes_sharing: Number = 1.0  # nodes that share this one memory (a pool): its cost is paid once for them
     on_package: Flag = False  # reads do not cross the host link

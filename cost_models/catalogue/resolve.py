@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -172,11 +172,14 @@ class Catalogue:
         h = system.host
         n = system.nodes
         tier = self._tier
+        dram = tier("dram", h.dram_tier, h.dram_bytes, channels, per_node, n, 0)
+        if some(a["included_memory"] > 0):
+            dram = replace(dram, included_bytes=a["included_memory"] * per_node)
         return Parts(
             accelerator=accelerator,
             tiers={
                 "hbm": _device_tier(accelerator, a, per_node),
-                "dram": tier("dram", h.dram_tier, h.dram_bytes, channels, per_node, n, 0),
+                "dram": dram,
                 "cxl": tier("cxl", h.cxl_tier, h.cxl_bytes, channels, per_node, n, 0),
                 "ssd": tier("ssd", h.ssd_tier, h.ssd_bytes, channels, per_node, n, h.ssd_drives),
                 "remote": tier("remote", h.remote_tier, h.remote_bytes, channels, per_node, n, 0),
@@ -230,7 +233,9 @@ class Catalogue:
         return {name: self.value("node", name) for name in _branch(self.root, "node")}
 
     def _node(self, a: Mapping[str, Any], c: Mapping[str, Any], per_node: Any, sockets: Any) -> Node:
-        # A part that is its own host, or is sold with one, brings no second pair of processors.
+        # A part that is its own host, or is sold with one, brings no second pair of processors; one that is a
+        # whole machine brings no chassis or fans either: its price and power are those of the machine.
+        around = 1.0 - a["machine"]
         hosts = sockets * (1.0 - a["hosted"])
         node = self._node_figures
         adapters = node["adapter_price"] + node["network_price"]
@@ -239,10 +244,10 @@ class Catalogue:
             cpu_price_usd=hosts * c["socket_price"],
             cpu_w=hosts * c["tdp"],
             cpu_idle_w=hosts * c["idle"],
-            chassis_usd=node["chassis_price"] + per_node * adapters,
-            chassis_w=per_node * node["adapter_power"] + node["fan_share"] * nameplate,
+            chassis_usd=around * (node["chassis_price"] + per_node * adapters),
+            chassis_w=around * (per_node * node["adapter_power"] + node["fan_share"] * nameplate),
             network_bandwidth=node["network_bandwidth"],
-            embodied_kg=node["embodied"],
+            embodied_kg=around * node["embodied"],
             numa_nodes=sockets,
         )
 
