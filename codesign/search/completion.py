@@ -14,8 +14,8 @@ from codesign.search.trials import evaluated, with_quality
 from cost_models.design import Model
 from search_spaces import Space
 
-# Members of one model's front that are recorded at most: each is a commit of about 15 ms in SQLite.
-MOST_PER_MODEL = 64
+# Members of one model's front that are recorded at most: each is a commit of some 15 ms of CPU in SQLite.
+MOST_PER_MODEL = 32
 
 
 def front_of(

@@ -45,7 +45,7 @@ def run(
 
     trials: designs to propose in all, infeasible ones and completions not counted. sampler: a name of
     `samplers.NAMES`. workers: processes. seed: of the sampler. resume: go on with an existing study.
-    completions: members of each model's hardware front recorded at most (default 64); 0 for none.
+    completions: members of each model's hardware front recorded at most (default 32); 0 for none.
     store: folder of proxy results, None for the default one. progress: report on stderr.
     Raises StudyError, InputError and TrainingError.
     """
