@@ -1,6 +1,6 @@
 """Pictures of the page for the documentation, taken in a real Chromium (needs the package playwright).
 
-python -m dashboard.pictures docs/pictures [STUDY STORAGE]      # without a study: the recorded example
+python -m benchmarks.dashboard_pictures docs/pictures [STUDY STORAGE]      # without a study: the recorded example
 """
 
 import shutil
