@@ -151,8 +151,8 @@ class ModelSpec(Strict):
     """The model: a base, and what of it may vary.
 
     engram_share: Engram share of the sparse parameters at the base's active parameters and its total, or
-        `total_parameters`; routed experts and table rows follow. engram_rows: rows of one table beside a fixed backbone; the share
-        follows. Only one of the two.
+        `total_parameters`; routed experts and table rows follow.
+    engram_rows: rows of one table beside a fixed backbone; the share follows. Only one of the two.
     """
 
     preset: str | None = None
