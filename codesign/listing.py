@@ -3,10 +3,21 @@
 from typing import Any
 
 import cost_models
-from codesign.plaintext import number, table
+from codesign.plaintext import count, number, table
 from codesign.search.scoring import QUALITY
 
 MOST_ROWS = 24
+
+_SAID = {
+    "usd": "USD",
+    "mtok": "Mtok",
+    "j": "J",
+    "tpot": "TPOT",
+    "ttft": "TTFT",
+    "hbm": "HBM",
+    "kv": "KV",
+    "capex": "capital",
+}
 
 
 def front_table(front: list[dict[str, Any]], most: int = MOST_ROWS) -> str:
@@ -17,11 +28,14 @@ def front_table(front: list[dict[str, Any]], most: int = MOST_ROWS) -> str:
     marks = marked(front)
     chosen = _chosen(front, marks, most)
     varying = [n for n in _names(front) if len({str(row["params"].get(n)) for row in front}) > 1]
-    header = ["trial", *(_heading(name) for name in objectives), *(n.rsplit(".", 1)[-1] for n in varying), ""]
+    header = ["trial", *(_heading(name) for name in objectives), *(_short(name) for name in varying), ""]
     rows = [
         [
             str(front[i]["trial"]),
-            *(number(front[i]["objectives"][name], 5 if name == QUALITY else 3) for name in objectives),
+            *(
+                _figure(name, value, front[i]["standard_error"])
+                for name, value in front[i]["objectives"].items()
+            ),
             *(_value(front[i]["params"].get(name)) for name in varying),
             ", ".join(marks.get(i, [])),
         ]
@@ -45,7 +59,7 @@ def marked(front: list[dict[str, Any]]) -> dict[int, list[str]]:
     for name in front[0]["objectives"]:
         sign = -1 if cost_models.OBJECTIVES[name].direction == "maximize" else 1
         best = min(range(len(front)), key=lambda i: sign * front[i]["objectives"][name])
-        marks.setdefault(best, []).append(f"best {name}")
+        marks.setdefault(best, []).append(f"best {_name(name)}")
     return marks
 
 
@@ -57,7 +71,7 @@ def show_text(document: dict[str, Any]) -> str:
     if document["reason"]:
         lines.append(document["reason"])
     rows = [[name, _value(value)] for name, value in document["params"].items()]
-    rows += [[_heading(name), number(value, 5)] for name, value in (document["objectives"] or {}).items()]
+    rows += [[_heading(name), _figure(name, value)] for name, value in (document["objectives"] or {}).items()]
     rows += [[f"violates {n}", number(v)] for n, v in document["constraints"].items() if v > 0]
     lines.append(table(["", ""], rows))
     if document["evaluation"]:
@@ -78,9 +92,30 @@ def _names(front: list[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(name for row in front for name in row["params"]))
 
 
-def _heading(name: str) -> str:
-    unit = cost_models.OBJECTIVES[name].unit
-    return f"{name} ({unit})" if unit and not name.endswith(f"_{unit}") else name
+def _name(objective: str) -> str:
+    """`usd_per_mtok` -> `USD/Mtok`, `tpot_s` -> `TPOT`: as people say it."""
+    seconds = cost_models.OBJECTIVES[objective].unit == "s"
+    words = (objective.removesuffix("_s") if seconds else objective).split("_")
+    said = [_SAID.get(word, word) for word in words]
+    return " ".join(said).replace(" per ", "/")
+
+
+def _heading(objective: str) -> str:
+    unit = cost_models.OBJECTIVES[objective].unit
+    return f"{_name(objective)}, ms" if unit == "s" else _name(objective)
+
+
+def _figure(objective: str, value: float, error: float | None = None) -> str:
+    """A figure in the unit of its heading; the quality with its standard error."""
+    if objective == QUALITY:
+        return f"{value:.4f}" + (f" ±{error:.4f}" if error else "")
+    return number(1000 * value if cost_models.OBJECTIVES[objective].unit == "s" else value)
+
+
+def _short(parameter: str) -> str:
+    """`model.engram_share` -> `share`, `system.host.dram_gib` -> `dram GiB`."""
+    name = parameter.rsplit(".", 1)[-1].removeprefix("engram_")
+    return {"total_parameters": "total"}.get(name, name.replace("_gib", "_GiB").replace("_", " "))
 
 
 def _value(value: Any) -> str:
@@ -88,4 +123,6 @@ def _value(value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return number(value) if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return count(value) if value >= 1e6 else f"{value:g}"
+    return str(value)

@@ -99,7 +99,8 @@ def test_front_sorted_marked_and_complete(designs: results.Designs) -> None:
     assert [row["objectives"]["tpot_s"] for row in front] == sorted(r["objectives"]["tpot_s"] for r in front)
     assert sum(row["knee"] for row in front) == 1
     text = results.front_table(front, most=5)
-    assert "knee" in text and "best usd_per_mtok" in text and "members of the front" in text
+    assert "knee" in text and "best USD/Mtok" in text and "members of the front" in text
+    assert "TPOT, ms" in text and "output tokens/s" in text
 
 
 def test_another_price_changes_money_and_nothing_else(designs: results.Designs) -> None:
