@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cost_models import yamlfile
-from cost_models.design import Name, Number
+from cost_models.design import Flag, Name, Number
 
 FILE = Path(__file__).parent / "fitting" / "constants.yaml"
 PRIOR = "prior"
@@ -46,9 +46,13 @@ def _errors() -> dict[str, float]:
     return dict(yamlfile.read(FILE).data["expected_error"])
 
 
-def expected_error(accelerator: Name) -> Number:
-    """Mean relative error to expect of a step's time on this part: measured where fitted, else by transfer."""
+def expected_error(accelerator: Name, varied: Flag = False) -> Number:
+    """Mean relative error to expect of a step's time on this part: measured where fitted, else by transfer.
+
+    varied: the part is not as sold (memory, bandwidth, peak or links differ); the error of such a change is added
+    as that of an independent cause.
+    """
     errors = _errors()
     each = np.vectorize(lambda name: errors.get(str(name), errors[key(str(name))]), otypes=[float])
-    result = each(accelerator)
+    result = np.hypot(each(accelerator), np.where(varied, errors["hypothetical"], 0.0))
     return float(result) if np.ndim(result) == 0 else result

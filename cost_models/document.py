@@ -8,6 +8,7 @@ import numpy as np
 from cost_models import constants, latency, tables
 from cost_models.architecture import parameters
 from cost_models.carbon import Carbon
+from cost_models.catalogue.hypothetical import is_varied
 from cost_models.cost import Cost
 from cost_models.design import Design, Number
 from cost_models.energy import Energy
@@ -83,6 +84,7 @@ def _details(design: Design, result: Result) -> dict[str, Number]:
     for phase in ("decode", "prefill"):
         one = getattr(result.lookup, phase)
         found.update({f"lookup.{phase}.{name}": getattr(one, name) for name in ("time_s", "stall_s")})
+        found.update({f"lookup.{phase}.reads.{tier}": reads for tier, reads in one.tier_reads.items()})
     for name, value in result.energy.by_part.items():
         found[f"energy.by_part.{name}"] = value
     for name, value in result.cost.by_part.items():
@@ -117,7 +119,9 @@ def document(design: Design, result: Result, quality: Any = None) -> dict[str, A
         excess = found["quality"]["bits_per_byte"] - float(np.asarray(design.limits.bits_per_byte))
         found["violations"]["bits_per_byte"] = excess
     found["feasible"] = all(amount <= 0 for amount in found["violations"].values())
-    found["latency"]["expected_error"] = constants.expected_error(str(result.parts.accelerator.name))
+    found["latency"]["expected_error"] = constants.expected_error(
+        str(result.parts.accelerator.name), is_varied(design.system)
+    )
     found["sources"] = list(dict.fromkeys(result.parts.sources))
     return found
 

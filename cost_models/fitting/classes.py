@@ -11,10 +11,10 @@ from cost_models.fitting.solver import Fit, Values, fit
 Predict = Callable[[Rows, Values], Floats]
 
 # Dense peaks and bandwidths of the parts that were measured (catalogue/accelerators.yaml has their sources).
-PEAK = {"h100-sxm": 989e12, "a100-80-sxm": 312e12}
-PEAK_FP8 = {"h100-sxm": 1978e12}
-BANDWIDTH = {"h100-sxm": 3.35e12, "a100-80-sxm": 2.039e12}
-LINK = {"h100-sxm": 450e9}
+PEAK = {"h100-sxm": 989e12, "h200-sxm": 989e12, "b200-sxm": 2250e12, "a100-80-sxm": 312e12}
+PEAK_FP8 = {"h100-sxm": 1978e12, "h200-sxm": 1978e12, "b200-sxm": 4500e12}
+BANDWIDTH = {"h100-sxm": 3.35e12, "h200-sxm": 4.8e12, "b200-sxm": 7.7e12, "a100-80-sxm": 2.039e12}
+LINK = {"h100-sxm": 450e9, "h200-sxm": 450e9, "b200-sxm": 900e9}
 
 
 def gemm(part: str, peaks: dict[str, float] = PEAK) -> Predict:
@@ -26,9 +26,9 @@ def gemm(part: str, peaks: dict[str, float] = PEAK) -> Predict:
     )
 
 
-def gemm_one_share(part: str) -> Predict:
+def gemm_one_share(part: str, peaks: dict[str, float] = PEAK) -> Predict:
     """Times of matrix products without a power limit."""
-    inner = gemm(part)
+    inner = gemm(part, peaks)
     return lambda rows, c: inner(rows, one_share(c))
 
 
@@ -61,22 +61,23 @@ def decode_attention(part: str) -> Predict:
     )
 
 
-def experts(part: str) -> Predict:
-    """Times of mixture-of-experts blocks; the measured ones route evenly."""
+def experts(part: str, peaks: dict[str, float] = PEAK, value_bytes: float = 2.0) -> Predict:
+    """Times of mixture-of-experts blocks, routed by the power law of their row (alpha 0: evenly)."""
 
     def predict(rows: Rows, c: Values) -> Floats:
         n = rows.numbers
+        alphas, cut = n.get("alpha", np.zeros(len(rows))), n.get("tp", np.ones(len(rows)))
         loads = [
-            routing.busiest_rank(int(e), int(k), np.array([ranks]), np.array([m]), 0.0)
-            for e, k, ranks, m in zip(n["experts"], n["topk"], n["ep"], n["m"], strict=True)
+            routing.busiest_rank(int(e), int(k), np.array([ranks]), np.array([m]), float(alpha))
+            for e, k, ranks, m, alpha in zip(n["experts"], n["topk"], n["ep"], n["m"], alphas, strict=True)
         ]
         awake, computed, tiled = (
             np.array([getattr(load, name)[0] for load in loads]) for name in ("experts", "rows", "tiled_rows")
         )
-        weights = 3 * n["hidden"] * n["inter"]
+        weights = 3 * n["hidden"] * n["inter"] / np.nan_to_num(cut, nan=1.0)
         return rooflines.experts(
-            tiled * 2 * weights / PEAK[part],
-            awake * 2 * weights / BANDWIDTH[part],
+            tiled * 2 * weights / peaks[part],
+            awake * value_bytes * weights / BANDWIDTH[part],
             (c["bytes_per_row_value"] * computed + c["bytes_per_choice_value"] * n["m"] * n["topk"])
             * n["hidden"]
             / BANDWIDTH[part],

@@ -2,6 +2,7 @@
 
 h100_silicon_points.csv: NVIDIA aiconfigurator 0.12.0 database (Apache-2.0), H100 SXM, two engines. Rows of kind
 `model` are sums of such kernels over whole models; they are never fitted to.
+h200_b200_kernels.csv: a sample of the operator rows of the same database for two more parts (extract.py).
 a100_kernels.csv: vidur (MIT) and LLMCompass (BSD-3), A100 80 GB. Only kernel timings are used; LLMCompass and
 vidur's collectives are timings of calls, with 20 to 60 us of launch inside.
 """
@@ -53,6 +54,20 @@ def h100() -> Rows:
         rows = list(csv.DictReader(file))
     texts = ("kind", "name", "backend", "precision", "phase")
     numbers = [name for name in rows[0] if name not in (*texts, "gpu", "version", "source", "latency_ms")]
+    return Rows(
+        {name: np.array([float(row[name] or "nan") for row in rows]) for name in numbers},
+        {name: [row[name] for row in rows] for name in texts},
+        np.array([float(row["latency_ms"]) for row in rows]) * 1e-3,
+    )
+
+
+@lru_cache(maxsize=8)
+def sampled(gpu: str) -> Rows:
+    """Rows of one GPU of the sample that extract.py takes: operators only."""
+    with (DATA / "h200_b200_kernels.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(line for line in file if line[0] != "#") if row["gpu"] == gpu]
+    texts = ("kind", "backend", "precision")
+    numbers = [name for name in rows[0] if name not in (*texts, "gpu", "version", "latency_ms")]
     return Rows(
         {name: np.array([float(row[name] or "nan") for row in rows]) for name in numbers},
         {name: [row[name] for row in rows] for name in texts},

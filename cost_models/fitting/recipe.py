@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from cost_models.fitting import classes
 from cost_models.fitting.classes import Predict
-from cost_models.fitting.measured import Rows, a100, h100
+from cost_models.fitting.measured import Rows, a100, h100, sampled
 from cost_models.fitting.solver import Fit, Values
 
 _AICONFIGURATOR = "measured kernels, NVIDIA aiconfigurator 0.12.0 database (Apache-2.0)"
@@ -84,6 +84,39 @@ def fit_h100() -> dict[str, Entry]:
         ),
         "all_reduce": entry(classes.all_reduce(part), "allreduce", ALL_REDUCE),
     }
+
+
+def fit_sampled(part: str) -> dict[str, Entry]:
+    """Constants of a part of the sampled tables (extract.py), on operator rows only."""
+    rows = sampled(part.replace("-", "_"))
+
+    def entry(
+        predict: Predict, kind: str, start: Values, fixed: Values | None = None, precision: str = "bfloat16"
+    ) -> Entry:
+        chosen = rows.where(rows.is_("kind", kind) & rows.is_("precision", precision))
+        return Entry(
+            classes.fitted(predict, chosen, start, fixed), _AICONFIGURATOR, predict, chosen, start, fixed
+        )
+
+    prefill = entry(classes.prefill_attention(part), "attn_prefill", PREFILL)
+    gemm = entry(classes.gemm(part), "gemm", GEMM)
+    return {
+        "gemm_bf16": gemm,
+        # The two engines' fp8 kernels differ more than long ones from short ones: one share of peak. Their repeated
+        # runs read small weights from the level-2 cache: the share of bandwidth is that of bf16.
+        "gemm_fp8": entry(
+            classes.gemm_one_share(part, classes.PEAK_FP8), "gemm", {"overhead_s": 6e-6, "compute": 0.6},
+            {"memory": gemm.fit.values["memory"]}, "fp8",
+        ),
+        "prefill_attention": prefill,
+        "decode_attention": entry(
+            classes.decode_attention(part), "attn_decode", {**DECODE, "per_head_s": _PER_HEAD_H100},
+            {"compute": prefill.fit.values["compute"]},
+        ),
+        "experts_bf16": entry(classes.experts(part), "moe", EXPERTS),
+        "experts_fp8": entry(classes.experts(part, classes.PEAK_FP8, 1.0), "moe", EXPERTS, precision="fp8"),
+        "all_reduce": entry(classes.all_reduce(part), "allreduce", ALL_REDUCE),
+    }  # fmt: skip
 
 
 def fit_a100(compute: float) -> dict[str, Entry]:

@@ -256,6 +256,8 @@ def test_unknown_parts_have_the_prior_and_a_larger_error() -> None:
     assert constants.key("a100-40-sxm") == "a100-80-sxm"
     assert constants.expected_error("a100-40-sxm") == constants.expected_error("a100-80-sxm")
     assert constants.expected_error("h100-sxm") < constants.expected_error("mi300x")
+    varied = constants.expected_error("h100-sxm", True)
+    assert constants.expected_error("h100-sxm") < varied < constants.expected_error("mi300x", True)
     many = constants.expected_error(np.array(["h100-sxm", "mi300x"]))
     assert many.tolist() == [constants.expected_error("h100-sxm"), constants.expected_error("mi300x")]
 
