@@ -169,6 +169,7 @@ class TablePlacement:
     prefetch: Flag = True
     cache_tier: Name = ""
     cache_bytes: Number = 0.0
+    cache_policy: Name = "lru"  # or "s3-fifo": which row the cache gives up (replacement.py)
     sharing: Name = "node"  # copies in host memory: one per "rank", "numa" node or "node"
     traffic: str = "bundled-text"  # the traffic profile that hit rates and unique fractions come from
     staged: Flag = False  # rows of a prompt are read while its request waits, before the prefill starts

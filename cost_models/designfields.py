@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 
 from cost_models.design import DTYPE_BYTES, GIB, TIERS
+from cost_models.replacement import POLICIES
 
 DTYPES = tuple(DTYPE_BYTES)
 
@@ -151,7 +152,7 @@ SERVING = {
     "data_parallel": _integer(1, 1e5),
     "pipeline_parallel": _integer(1, 1e4),
     "phase": Rule("text", choices=("prefill", "decode"), null=""),
-    "input_tokens": _integer(0, 1e9),
+    "input_tokens": _integer(1, 1e9),
     "output_tokens": _integer(1, 1e9),
     "concurrency": _integer(0, 1e7),  # 0: as many as the KV cache holds
     "prefill_chunk": _integer(1, 1e9),
@@ -170,6 +171,7 @@ TABLES = {
 CACHE = {
     "cache_tier": Rule("text", choices=TIERS, null="", key="tier"),
     "cache_bytes": _gib("gib"),
+    "cache_policy": Rule("text", choices=POLICIES, key="policy"),
 }
 
 LIMITS = {

@@ -1,6 +1,6 @@
 """Design files: YAML -> Design, with every error at its line (`designwriter` is the way back).
 
-model:   {config: FILE} or {preset: NAME}, each with *_dtype fields, or all fields of design.Model
+model:   {config: FILE} or {preset: NAME}, each with *_dtype and engram_hash_layout, or the fields of design.Model
 system:  accelerator, accelerators, nodes, hbm_gib, host: {*_gib, ssd_drives, cpu, *_tier}
 serving: parallel degrees, phase, tokens, concurrency, tables: {tier, prefetch, sharing, traffic, cache}
 limits:  ttft_s, tpot_s, power_w, capex_usd, usd_per_mtok, bits_per_byte
@@ -10,12 +10,15 @@ quality: {bits_per_byte, standard_error, fidelity}                 what was trai
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cost_models import designfields as fields
+from cost_models import traffic
 from cost_models.architecture import parameters
 from cost_models.design import (
     Attention,
@@ -42,6 +45,7 @@ MOST_PARAMETERS = 1e15  # a thousand times the largest model that exists
 
 # Beside `config` or `preset`, a model section may change what a checkpoint's config does not settle.
 _BESIDE_A_REFERENCE = ("name", "medusa_heads", "weights_dtype", "experts_dtype", "tables_dtype", "kv_dtype")
+_LAYOUT = "engram_hash_layout"  # likewise, but a field of the tables
 
 
 @dataclass(frozen=True)
@@ -59,20 +63,37 @@ class DesignFile:
     document: Document = field(default=Document(None, ""), compare=False, repr=False)
 
     def check_names(self, catalogue: "Catalogue") -> None:
-        """Raise InputError, with the line, for a part that the catalogue does not have."""
-        host = self.design.system.host
-        for section, name, path in (
-            ("accelerator", self.design.system.accelerator, ("system", "accelerator")),
-            ("accelerator", host.cpu, ("system", "host", "cpu")),
-            ("memory", host.dram_tier, ("system", "host", "dram_tier")),
-            ("memory", host.cxl_tier, ("system", "host", "cxl_tier")),
-            ("memory", host.ssd_tier, ("system", "host", "ssd_tier")),
-            ("memory", host.remote_tier, ("system", "host", "remote_tier")),
-        ):
+        """Raise InputError, with the line, for a part that the catalogue does not have or that does not go there."""
+        host, placement = self.design.system.host, self.design.serving.tables
+        checks: list[tuple[Path_, Callable[[], object]]] = [
+            (
+                ("system", "accelerator"),
+                lambda: catalogue.entry("accelerator", str(self.design.system.accelerator)),
+            ),
+            (("system", "host", "cpu"), lambda: _processor(catalogue, str(host.cpu))),
+            *(
+                (
+                    ("system", "host", f"{slot}_tier"),
+                    partial(catalogue.tier_row, slot, getattr(host, f"{slot}_tier")),
+                )
+                for slot in ("dram", "cxl", "ssd", "remote")
+            ),
+            (("serving", "tables", "traffic"), lambda: traffic.Profile.load(placement.traffic)),
+        ]
+        for path, check in checks:
             try:
-                catalogue.entry(section, str(name))
+                check()
             except InputError as error:
-                raise InputError(f"{self.document.where(*path)}: {'.'.join(path)}: {error}") from None
+                field_ = ".".join(path)
+                reason = str(error).removeprefix(f"{field_} ")
+                raise InputError(f"{self.document.where(*path)}: {field_}: {reason}") from None
+
+
+def _processor(catalogue: "Catalogue", name: str) -> None:
+    kind = catalogue.entry("accelerator", name).get("kind", "cpu")
+    if kind != "cpu":
+        processors = [one for one in catalogue.accelerators() if catalogue.row(one).values["is_cpu"]]
+        raise InputError(f"must be a processor: {', '.join(processors)}; {name!r} is of kind {kind}")
 
 
 def read_design(path: str | Path) -> Design:
@@ -93,7 +114,7 @@ def design_file(document: Document, folder: Path) -> DesignFile:
     design = Design(
         model=_model(document, folder),
         system=_system(document, folder),
-        serving=_serving(document),
+        serving=_serving(document, folder),
         limits=Limits(**_record(document, ("limits",), Limits, fields.LIMITS)),
     )
     prices = _mapping(document, ("prices",), ("scenario", "set"))
@@ -122,7 +143,7 @@ def _model(document: Document, folder: Path) -> Model:
     if reference:
         from cost_models import read_model
 
-        _mapping(document, path, (reference, *_BESIDE_A_REFERENCE))
+        _mapping(document, path, (reference, *_BESIDE_A_REFERENCE, _LAYOUT))
         target = data[reference]
         if not isinstance(target, str) or not target or "\0" in target:
             raise document.error((*path, reference), f"must be a name, got {target!r}")
@@ -133,8 +154,15 @@ def _model(document: Document, folder: Path) -> Model:
         changes = {
             key: _value(document, (*path, key), fields.MODEL[key], value)
             for key, value in data.items()
-            if key != reference
+            if key not in (reference, _LAYOUT)
         }
+        if _LAYOUT in data:
+            if model.engram is None:
+                raise document.error(
+                    (*path, _LAYOUT), f"needs a model with tables, and {model.name} has none"
+                )
+            layout = _value(document, (*path, _LAYOUT), fields.ENGRAM["hash_layout"], data[_LAYOUT])
+            changes["engram"] = dataclasses.replace(model.engram, hash_layout=layout)
         return dataclasses.replace(model, **changes)
     parts = {"attention": Attention, "moe": MixtureOfExperts, "engram": Engram}
     rules = {"attention": fields.ATTENTION, "moe": fields.MIXTURE_OF_EXPERTS, "engram": fields.ENGRAM}
@@ -225,13 +253,15 @@ def _system(document: Document, folder: Path) -> System:
     return System(**values, host=Host(**host))
 
 
-def _serving(document: Document) -> Serving:
+def _serving(document: Document, folder: Path) -> Serving:
     values = _record(document, ("serving",), Serving, fields.SERVING, other=("tables",))
     path: Path_ = ("serving", "tables")
     tables = _record(document, path, TablePlacement, fields.TABLES, other=("cache",))
+    if tables.get("traffic", "") not in ("", *traffic.shipped()):  # found from the design file
+        tables["traffic"] = str((folder / tables["traffic"]).resolve())
     cache = _get(document, (*path, "cache"))
     if cache is not None:
-        _mapping(document, (*path, "cache"), ("tier", "gib"))
+        _mapping(document, (*path, "cache"), ("tier", "gib", "policy"))
         for key in ("tier", "gib"):
             if key not in cache:
                 raise document.error((*path, "cache", key), "is missing; a cache has a tier and a size")

@@ -56,8 +56,10 @@ def _block(record: Any, rules: dict[str, Rule], indent: int = 2) -> list[str]:
 
 
 def _cache(tables: TablePlacement) -> list[str]:
-    tier, size = (_field(getattr(tables, name), rule, name) for name, rule in fields.CACHE.items())
-    return [f"    cache: {{tier: {tier}, gib: {size}}}"] if (tier, size) != ("null", "0") else []
+    tier, size, policy = (_field(getattr(tables, name), rule, name) for name, rule in fields.CACHE.items())
+    if (tier, size) == ("null", "0"):
+        return []
+    return [f"    cache: {{tier: {tier}, gib: {size}, policy: {policy}}}"]
 
 
 def _field(value: Any, rule: Rule, name: str) -> str:

@@ -24,6 +24,7 @@ from cost_models.parts import Parts
 
 _LINK_LINE = 128.0  # bytes of one read request over a host link (EMOGI, arXiv 2006.06890)
 _POINTS_PER_OCTAVE = 4  # of the stored curves of a profile
+_RECORDS = 10**15  # records that N-grams can have under the blocked layout: as good as never the same
 _TOKEN_OCTAVES, _ROW_OCTAVES, _DEGREE_OCTAVES = 24, 40, 16  # tokens of a step, rows of a cache, ranks
 
 
@@ -192,7 +193,8 @@ def _link(parts: Parts, tier: str, bandwidth: Number) -> Number:
 def _columns_read(design: Design, tokens: Number, interleaved: bool) -> tuple[Number, Number, Number]:
     """(reads per token and head of all orders, of the busiest rank's columns, past the cache), by the profile."""
     model, serving, placement = design.model, design.serving, design.serving.tables
-    curves = _curves(model, str(placement.traffic), interleaved)
+    policies = np.unique(np.asarray(placement.cache_policy)).tolist()
+    curves = _curves(model, str(placement.traffic), interleaved, policies[0])
     step = _place(tokens, _POINTS_PER_OCTAVE, len(curves.unique))
     unique = _along(curves.unique, step)
     busiest = _across(curves.busiest, step, _place(serving.tensor_parallel, 1, curves.busiest.shape[1]))
@@ -203,7 +205,11 @@ def _columns_read(design: Design, tokens: Number, interleaved: bool) -> tuple[Nu
     bytes_ = choose(cached, placement.cache_bytes, 0.0)
     share = serving.tensor_parallel * serving.pipeline_parallel
     held = choose(caches["hbm"], bytes_ * share, bytes_) / tables.row_bytes(model)
-    missed = _across(curves.missed, step, _place(held, _POINTS_PER_OCTAVE, curves.missed.shape[1]))
+    rows_held = _place(held, _POINTS_PER_OCTAVE, curves.missed.shape[1])
+    missed = _across(curves.missed, step, rows_held)
+    for policy in policies[1:]:
+        other = _curves(model, str(placement.traffic), interleaved, policy)
+        missed = choose(placement.cache_policy == policy, _across(other.missed, step, rows_held), missed)
     return unique, busiest, choose(held > 0, missed, unique)
 
 
@@ -219,11 +225,16 @@ class _Curves:
 
 
 @lru_cache(maxsize=256)
-def _curves(model: Model, name: str, interleaved: bool) -> _Curves:
-    """interleaved: every token of a step belongs to another sequence, as in decoding."""
+def _curves(model: Model, name: str, interleaved: bool, policy: str) -> _Curves:
+    """interleaved: every token of a step belongs to another sequence, as in decoding.
+
+    Under the blocked layout a read, and an entry of the cache, is the record of all heads of an N-gram, which
+    other N-grams hardly ever have in full.
+    """
     assert model.engram is not None
     profile = traffic.Profile.load(name)
-    rows, heads = tables.rows(model), model.engram.heads
+    heads = model.engram.heads
+    rows = np.full_like(tables.rows(model), _RECORDS) if tables.slots_per_head(model) else tables.rows(model)
     each = [
         (order, float(rows[:, i].mean()), rows.shape[0] * heads)
         for i, order in enumerate(tables.orders(model.engram))
@@ -232,7 +243,10 @@ def _curves(model: Model, name: str, interleaved: bool) -> _Curves:
     batch = tokens if interleaved else np.ones_like(tokens)
     held = 2.0 ** (np.arange(_ROW_OCTAVES * _POINTS_PER_OCTAVE + 1) / _POINTS_PER_OCTAVE)
     unique = np.stack([profile.unique_fraction(order, M, tokens, batch) for order, M, _ in each])
-    missed = np.minimum(unique[:, :, None], profile.miss_ratio(each, held[None, :], batch[:, None]))
+    missed = np.minimum(
+        unique[:, :, None], profile.miss_ratio(each, held[None, :], batch[:, None], policy=policy)
+    )
+    missed[:, :, held >= tables.rows(model).sum()] = 0.0
     busiest = np.stack([_busiest(unique.T, heads, 2.0**i) for i in range(_DEGREE_OCTAVES + 1)], axis=1)
     return _Curves(unique.sum(axis=0), busiest, missed.sum(axis=0))
 

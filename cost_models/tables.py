@@ -106,8 +106,19 @@ def row_bytes(model: Model) -> float:
 
 @lru_cache(maxsize=256)
 def table_bytes(model: Model) -> float:
-    """Bytes of all tables of the model, one copy."""
-    return float(rows(model).sum()) * row_bytes(model)
+    """Bytes of all tables of the model, one copy; blocks of the blocked layout are padded to whole 4 KiB."""
+    slots = slots_per_head(model)
+    if not slots or model.engram is None:
+        return float(rows(model).sum()) * row_bytes(model)
+    return float(-(-rows(model)[:, :, 0] // slots).sum()) * block_bytes(model)
+
+
+def block_bytes(model: Model) -> float:
+    """Stored bytes of one block of the blocked layout, `slots_per_head` rows of each head; 0 without blocks."""
+    slots = slots_per_head(model)
+    if not slots or model.engram is None:
+        return 0.0
+    return float(np.ceil(model.engram.heads * slots * row_bytes(model) / BLOCK_BYTES) * BLOCK_BYTES)
 
 
 def reads_per_token(model: Model) -> int:

@@ -7,9 +7,10 @@ its offset, so that a loader can map them without asking anything else.
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cost_models import tables
-from cost_models.design import Design
+from cost_models.design import Design, Model
 from cost_models.memory import Memory, weight_bytes
 from cost_models.parts import Parts
 
@@ -71,15 +72,19 @@ def _tables(design: Design, memory: Memory, parts: Parts) -> dict[str, Any] | No
     row_bytes, tier = tables.row_bytes(model), str(where.tier)
     page = float(np.asarray(parts.tiers[tier].page_bytes)) if tier in parts.tiers else None
     rows = tables.rows(model)
-    ends = np.cumsum(rows.reshape(-1)) * row_bytes
-    starts = (ends - rows.reshape(-1) * row_bytes).reshape(rows.shape)
+    block = tables.block_bytes(model)
+    starts = _block_starts(model, rows) if block else _starts(rows * row_bytes)
     layers = model.engram.layer_ids if not model.engram.input_only else ("input",)
     share = design.serving.tensor_parallel * design.serving.pipeline_parallel
     ranks = design.system.accelerators / share
     return {
         "tier": tier,
         "prefetch": bool(where.prefetch),
-        "cache": {"tier": str(where.cache_tier), "bytes": _number(where.cache_bytes)}
+        "cache": {
+            "tier": str(where.cache_tier),
+            "bytes": _number(where.cache_bytes),
+            "policy": str(where.cache_policy),
+        }
         if where.cache_tier
         else None,
         "sharing": str(where.sharing),
@@ -91,6 +96,10 @@ def _tables(design: Design, memory: Memory, parts: Parts) -> dict[str, Any] | No
             "rows": max(1, int(page // row_bytes)) if page else None,
             "layout": model.engram.hash_layout,
         },
+        # row r of a head lies at its offset + (r // slots) * stride + (r % slots) * row bytes
+        "block": {"slots_per_head": tables.slots_per_head(model), "stride_bytes": _number(block)}
+        if block
+        else None,
         "table": [
             {
                 "layer": layers[layer],
@@ -103,6 +112,20 @@ def _tables(design: Design, memory: Memory, parts: Parts) -> dict[str, Any] | No
             for layer, order, head in np.ndindex(rows.shape)
         ],
     }
+
+
+def _starts(sizes: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Where each part begins when they lie one behind the other."""
+    flat = sizes.reshape(-1)
+    return (np.cumsum(flat) - flat).reshape(sizes.shape)
+
+
+def _block_starts(model: Model, rows: NDArray[np.int64]) -> NDArray[np.floating[Any]]:
+    """Where the first row of each (set, order, head) lies under the blocked layout: heads share the blocks."""
+    slots = tables.slots_per_head(model)
+    groups = _starts(-(-rows[:, :, 0] // slots) * tables.block_bytes(model))
+    within = np.arange(rows.shape[2]) * slots * tables.row_bytes(model)
+    return groups[:, :, None] + within
 
 
 def _number(value: Any) -> int | float | None:

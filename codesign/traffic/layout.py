@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codesign.traffic.placement import places, rows_per_block, window_reads
+from codesign.traffic.placement import best_threshold, block_reads, places, rows_per_block, window_reads
 from codesign.traffic.rows import shared_reads
 from codesign.traffic.stream import Stream, join, ngram_keys
 from cost_models import tables
@@ -13,6 +13,7 @@ from cost_models.design import Model
 from cost_models.traffic import Profile
 
 _TOKENS = 600_000  # of text for the placement: partitioning costs about 4 CPU seconds per million reads
+_ADMISSION_CACHE = 0.05  # share of the rows of that table
 _ROWS = 100_000  # of the table on which placements are compared
 _NEVER_SHARED = 1e15
 _SEQUENCES = 64
@@ -31,6 +32,7 @@ def blocks(stream: Stream, model: Model) -> dict[str, Any]:
     part = stream.head(_TOKENS)
     past, new = part.held_out(0.25)
     found: dict[str, dict[str, float]] = {}
+    admission: dict[str, dict[str, float]] = {}
     for order in tables.orders(engram):
         old, fresh = (shared_reads(each, (order,), _ROWS, 1)[0][:, 0] for each in (past, new))
         count = int(max(old.max(), fresh.max())) + 1
@@ -39,10 +41,35 @@ def blocks(stream: Stream, model: Model) -> dict[str, Any]:
         found[str(order)] = {
             name: rows_per_block(*held, place, block_rows) / block_rows for name, place in ways.items()
         }
+        admission[str(order)] = admitted(fresh, ways["by_co_access"], old, block_rows, _ADMISSION_CACHE)
     return {
         "bytes": tables.BLOCK_BYTES, "rows_per_block": block_rows, "table_rows": _ROWS,
-        "tokens": part.tokens, "order": found,
+        "tokens": part.tokens, "order": found, "admission": admission,
     }  # fmt: skip
+
+
+def admitted(
+    reads: NDArray[np.int64],
+    place: NDArray[np.int64],
+    past: NDArray[np.int64],
+    block_rows: int,
+    cache_share: float,
+) -> dict[str, float]:
+    """Block reads per row read behind a cache of a share of the rows, by Bandana's rule of admission.
+
+    none: only the row asked for enters the cache; all: with every row of its block that was ever read; best:
+    with those read more than `threshold` times in the past, chosen by a miniature of a tenth of the blocks.
+    """
+    frequency = np.bincount(past, minlength=place.size)
+    size = max(1, round(cache_share * place.size))
+    threshold = best_threshold(reads, place, block_rows, size, frequency, 0.1)
+    return {
+        "cache_rows": size,
+        "threshold": threshold,
+        "none": block_reads(reads, place, block_rows, size),
+        "all": block_reads(reads, place, block_rows, size, frequency > 0),
+        "best": block_reads(reads, place, block_rows, size, frequency > threshold),
+    }
 
 
 def layouts(stream: Stream, model: Model, profile: Profile) -> list[dict[str, Any]]:

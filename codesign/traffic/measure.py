@@ -1,12 +1,15 @@
 """A traffic profile from a stream of requests."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from codesign.traffic.policies import s3_fifo_correction
 from codesign.traffic.reuse import reuse_times, survival, tail_exponent, time_grid
+from codesign.traffic.statistics import draw_error
 from codesign.traffic.stream import Stream, interleave, ngram_keys
 from cost_models.errors import InputError
 from cost_models.traffic import Profile
@@ -21,12 +24,14 @@ def profile(
     orders: Sequence[int] = ORDERS,
     sequences: Sequence[int] = SEQUENCES,
     about: dict[str, Any] | None = None,
+    policies: bool = True,
     progress: Progress | None = None,
 ) -> Profile:
     """Measure the reuse of a stream for every order and number of interleaved sequences.
 
     Numbers of sequences beyond half of the requests are left out: nothing would be interleaved. About 0.05
-    CPU seconds per million tokens, order and number of sequences. Raises InputError for a stream too short.
+    CPU seconds per million tokens, order and number of sequences. policies: measure those other than LRU too,
+    some CPU seconds. Raises InputError for a stream too short.
     """
     if stream.tokens < 1000:
         raise InputError(
@@ -34,6 +39,7 @@ def profile(
         )
     sequences = tuple(b for b in sequences if b == 1 or 2 * b <= stream.requests)
     grid = time_grid(stream.tokens)
+    errors = [round(draw_error(stream, keys), 5) for _, keys in ngram_keys(stream, orders)]
     curves = np.empty((len(orders), len(sequences), grid.size))
     tails = np.empty((len(orders), len(sequences)))
     for column, batch in enumerate(sequences):
@@ -44,7 +50,20 @@ def profile(
             P = _curve(keys, positions, stream.tokens)
             curves[row, column] = P[grid]
             tails[row, column] = tail_exponent(P, stream.tokens)
-    return Profile(tuple(orders), sequences, grid.astype(float), curves, tails, about or {})
+    made = Profile(
+        tuple(orders),
+        sequences,
+        grid.astype(float),
+        curves,
+        tails,
+        None,
+        {"draw_error": errors} | (about or {}),
+    )
+    if not policies:
+        return made
+    if progress:
+        progress("replacement policies")
+    return replace(made, s3_fifo=s3_fifo_correction(stream, made))
 
 
 def _curve(keys: NDArray[np.uint64], positions: NDArray[np.int64], length: int) -> NDArray[np.float64]:

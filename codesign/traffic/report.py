@@ -7,15 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codesign.traffic.layout import blocks, layouts
-from codesign.traffic.policies import s3_fifo_gain
 from codesign.traffic.reuse import reuse_times
 from codesign.traffic.rows import head_rows
+from codesign.traffic.sizing import sizes
 from codesign.traffic.source import Progress, Source
 from codesign.traffic.statistics import coverage, distinct_share, growth, skew
 from codesign.traffic.stream import ngram_keys
 from cost_models import tables
 from cost_models.design import Model
 from cost_models.errors import InputError
+from cost_models.replacement import POLICIES
 from cost_models.traffic import Profile
 
 ENOUGH_TOKENS = 4_000_000
@@ -23,6 +24,7 @@ CHUNK_TOKENS = 8192
 CACHE_SHARES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)  # of the rows of all tables
 CACHE_SEQUENCES = (1, 64, 512)
 _PINNED_SHARES = (0.001, 0.01, 0.1)
+_DRAW_ERROR = 0.007  # of a hit rate; another text of the same kind is then 0.01 away
 _REPEATED = 0.25  # distinct 5-grams per token; prose has 0.9, code 0.5, a page said over and over near 0
 
 
@@ -45,7 +47,7 @@ def document(
         say(f"statistics of {order}-grams")
         _, first = reuse_times(each, np.arange(stream.tokens))
         per_order[order] = {"distinct_ngrams": int(first.size), "growth": growth(first, stream.tokens)}
-    caches = _caches(source, profile, model, say)
+    caches = _caches(source, profile, model)
     answer: dict[str, Any] = {
         "text": source.name,
         "tokens": stream.tokens,
@@ -58,6 +60,7 @@ def document(
         "warnings": warnings(source, profile),
         "layers": _layers(source, model, caches, per_order, say),
         "caches": caches["all"],
+        "sizes": sizes(stream, profile, model, 64 if profile.sequences[-1] >= 64 else 1),
         "blocks": None,
         "layouts": None,
     }
@@ -84,6 +87,12 @@ def warnings(source: Source, profile: Profile) -> list[str]:
             f"only {distinct:.2f} distinct 5-grams per token: the text repeats itself (filler or duplicates), and "
             "real traffic will hit far less"
         )
+    error = max(profile.about.get("draw_error", [0.0]))
+    if error > _DRAW_ERROR:
+        found.append(
+            f"the {source.documents:,} documents differ so much that another draw of as many would move hit rates by "
+            f"about {1.4 * error:.3f}; give more documents"
+        )
     if profile.sequences[-1] < 512:
         found.append(
             f"{stream.requests} requests: batches beyond {profile.sequences[-1]} sequences are taken as that many"
@@ -91,7 +100,7 @@ def warnings(source: Source, profile: Profile) -> list[str]:
     return found
 
 
-def _caches(source: Source, profile: Profile, model: Model, say: Progress) -> dict[str, Any]:
+def _caches(source: Source, profile: Profile, model: Model) -> dict[str, Any]:
     """Hit rates of shared caches: by (order) for the layers, and as a whole with warm-up and writes."""
     M = tables.rows(model)
     sets, _, heads = M.shape
@@ -100,28 +109,30 @@ def _caches(source: Source, profile: Profile, model: Model, say: Progress) -> di
     by_order: dict[int, list[dict[str, Any]]] = {order: [] for order, _, _ in columns}
     whole = []
     request = source.stream.tokens / max(1, source.stream.requests)
+    policies = POLICIES if profile.s3_fifo else POLICIES[:1]
     for share in CACHE_SHARES:
         rows = int(share * total)
         for sequences in CACHE_SEQUENCES:
-            say(f"a cache of {share:.1%} of the rows, {sequences} sequences")
+            for policy in policies:
+                each = 1 - profile.miss_ratio(columns, rows, sequences, policy=policy)
+                for order, rate in zip(by_order, each, strict=True):
+                    entry = {
+                        "cache_rows": rows,
+                        "policy": policy,
+                        "rate": float(rate),
+                        "sequences": sequences,
+                    }
+                    by_order[order].append(entry)
             miss = profile.miss_ratio(columns, rows, sequences)
             first = profile.miss_ratio(columns, rows, sequences, served=request)
             fill = float(profile.eviction_time(columns, rows, sequences))
-            gain = (
-                s3_fifo_gain(source.stream, columns, rows, sequences)
-                if share <= 0.03 and sequences in (1, 64)
-                else None
-            )
-            for i, (order, _, _) in enumerate(columns):
-                entry = {"cache_rows": rows, "sequences": sequences}
-                by_order[order].append({**entry, "policy": "lru", "rate": float(1 - miss[i])})
-                if gain is not None:
-                    rate = float(np.clip(1 - miss[i] + gain[i], 0, 1))
-                    by_order[order].append({**entry, "policy": "s3-fifo", "rate": rate})
+            other = profile.miss_ratio(columns, rows, sequences, policy=policies[-1])
             whole.append(
                 {
                     "cache_rows": rows, "share_of_rows": share, "sequences": sequences,
-                    "hit_rate_warm": float(1 - miss.mean()), "hit_rate_first_request": float(1 - first.mean()),
+                    "hit_rate_warm": float(1 - miss.mean()),
+                    "hit_rate_s3_fifo": float(1 - other.mean()) if profile.s3_fifo else None,
+                    "hit_rate_first_request": float(1 - first.mean()),
                     "requests_until_warm": fill / request if np.isfinite(fill) else None,
                     "row_writes_per_token": float(miss.mean() * M.size),
                     "write_bytes_per_token": float(miss.mean() * M.size * tables.row_bytes(model)),
@@ -177,6 +188,12 @@ def _distinct(ids: NDArray[np.int64]) -> int:
     return int(np.count_nonzero(ordered[1:] != ordered[:-1]) + min(1, ids.size))
 
 
+def _gb(size: float | None) -> str:
+    from codesign.plaintext import number
+
+    return number(None if size is None else size / 1e9)
+
+
 def text(answer: dict[str, Any], share: Sequence[float] = (0.001, 0.01, 0.1)) -> str:
     """The document in words and tables."""
     from codesign.plaintext import count, number, table
@@ -201,16 +218,32 @@ def text(answer: dict[str, Any], share: Sequence[float] = (0.001, 0.01, 0.1)) ->
             ],
         ),
         "",
-        "Hits of a cache that all tables share (LRU, warm; first: on the first request after a start)",
+        "Hits of a warm cache that all tables share (first: LRU on the first request after a start)",
         table(
-            ("share of rows", "sequences", "rows", "hits", "first", "requests until warm", "writes per token"),
+            ("share of rows", "sequences", "rows", "LRU", "S3-FIFO", "first", "requests until warm", "writes a token"),
             [
                 (
                     f"{row['share_of_rows']:.1%}", str(row["sequences"]), count(row["cache_rows"]),
-                    number(row["hit_rate_warm"]), number(row["hit_rate_first_request"]),
-                    count(row["requests_until_warm"]), number(row["row_writes_per_token"]),
+                    number(row["hit_rate_warm"]), number(row["hit_rate_s3_fifo"]),
+                    number(row["hit_rate_first_request"]), count(row["requests_until_warm"]),
+                    number(row["row_writes_per_token"]),
                 )
                 for row in answer["caches"]
+            ],
+        ),
+    ]  # fmt: skip
+    lines += [
+        "",
+        f"Size of such a cache for a share of hits, {answer['sizes'][0]['sequences']} sequences (miniature: LRU, "
+        "replayed on a sample of this text alone, where every first read is a miss)",
+        table(
+            ("hits", "LRU GB", "S3-FIFO GB", "LRU rows", "miniature"),
+            [
+                (
+                    f"{row['hit_rate']:.0%}", _gb(row["cache_bytes"]), _gb(row["s3_fifo_bytes"]),
+                    count(row["cache_rows"]), count(row["miniature_rows"]),
+                )
+                for row in answer["sizes"]
             ],
         ),
     ]  # fmt: skip
@@ -225,6 +258,24 @@ def text(answer: dict[str, Any], share: Sequence[float] = (0.001, 0.01, 0.1)) ->
             for order, each in answer["blocks"]["order"].items()
         ]
         lines.append(table(("order", *(name.replace("_", " ") for name in names)), rows))
+        lines += [
+            "",
+            "Block reads per row read behind a cache of 5 % of the rows, rows placed by co-access: none, all, or those "
+            "companions admitted that were read more than t times (t by a miniature cache)",
+            table(
+                ("order", "none", "all", "best", "t"),
+                [
+                    (
+                        order,
+                        number(each["none"]),
+                        number(each["all"]),
+                        number(each["best"]),
+                        str(each["threshold"]),
+                    )
+                    for order, each in answer["blocks"]["admission"].items()
+                ],
+            ),
+        ]
         lines += [
             "",
             "SSD reads per token by layout of the hash, without a cache and with 0.1 %, 1 %, 10 % cached",

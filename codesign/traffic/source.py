@@ -17,7 +17,11 @@ from cost_models.errors import InputError
 
 VOCAB = 32768
 MAX_TOKENS = 8_000_000
-STDLIB = "stdlib"  # a text that every machine has: the source code of Python's own library
+PYTHON = {
+    "stdlib": "stdlib",
+    "site-packages": "purelib",
+}  # code that every machine has: names, and where it lies
+_SKIPPED = {"test", "tests", "idle_test", "site-packages", "dist-packages"}
 _BYTES_PER_TOKEN = 6  # more than any usual tokenizer needs, so that the sample is not short of tokens
 _TRAINING_CHARACTERS = 4_000_000
 _BATCH_CHARACTERS = 1_000_000
@@ -89,16 +93,14 @@ def read(
 
 
 def _documents(spec: str) -> Iterator[str]:
-    if spec != STDLIB:
+    if spec not in PYTHON:
         yield from corpus.iter_documents(spec)
         return
-    root = Path(sysconfig.get_paths()["stdlib"])
-    skipped = {"test", "tests", "idle_test", "site-packages", "dist-packages"}
-    for path in sorted(root.rglob("*.py")):
-        if not skipped & set(path.relative_to(root).parts):
-            text = path.read_text(encoding="utf-8", errors="replace")
-            if text.strip():
-                yield text
+    root = Path(sysconfig.get_paths()[PYTHON[spec]])
+    paths = (path for path in sorted(root.rglob("*.py")) if not _SKIPPED & set(path.relative_to(root).parts))
+    texts = (path.read_text(encoding="utf-8", errors="replace") for path in paths)
+    # packages carry copies of one another's files
+    yield from corpus.drop_duplicates(texts) if spec == "site-packages" else filter(str.strip, texts)
 
 
 def _sample(

@@ -5,6 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from codesign.traffic.replay import previous_reads
+from codesign.traffic.stream import Stream
+
 
 def skew(ids: NDArray[np.integer]) -> dict[str, Any]:
     """Zipf exponent s of the reads per row, frequency ~ rank^-s, by least squares in log-log.
@@ -73,6 +76,21 @@ def coverage(
         {"rows_share": share, "rows": int(share * rows), "hit_rate": float((position < share * rows).mean())}
         for share in shares
     ]
+
+
+def draw_error(stream: Stream, keys: NDArray[np.uint64], window: int = 2000) -> float:
+    """Standard error of a hit rate from the draw of the documents, in a small cache; 0 for a single document.
+
+    Documents differ in how often they come back to the same N-grams, so a text of few large ones says little of
+    the next. Hits: reads whose N-gram was read in the last `window` tokens. Linearised variance of a ratio over
+    clusters of unequal size (Cochran, Sampling Techniques, 1977, ch. 9).
+    """
+    before = previous_reads(keys)
+    hit = (before >= 0) & (np.arange(keys.size) - before <= window)
+    _, owner = np.unique(np.repeat(stream.documents, np.diff(stream.starts)), return_inverse=True)
+    size = np.bincount(owner)
+    excess = np.bincount(owner, weights=hit) - size * hit.mean()
+    return float(np.sqrt(np.sum(excess**2)) / max(1, keys.size)) if size.size > 1 else 0.0
 
 
 def distinct_share(windows: NDArray[np.integer], ids: NDArray[np.integer]) -> float:

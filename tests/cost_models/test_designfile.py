@@ -97,6 +97,25 @@ def test_files_are_found_from_the_design_file(tmp_path: Path) -> None:
     assert read_text(write_design(design), tmp_path / "again") == design
 
 
+def test_a_traffic_profile_is_found_from_the_design_file(tmp_path: Path) -> None:
+    tables = "serving: {tables: {tier: ssd, traffic: %s, cache: {tier: dram, gib: 1, policy: s3-fifo}}}\n"
+    design = read_text(MODEL + tables % "logs/my.profile", tmp_path)
+    assert design.serving.tables.traffic == str(tmp_path / "logs" / "my.profile")
+    assert design.serving.tables.cache_policy == "s3-fifo"
+    assert read_text(write_design(design), tmp_path) == design
+    assert read_text(MODEL + tables % "code", tmp_path).serving.tables.traffic == "code"
+
+
+def test_the_hash_layout_may_differ_from_the_preset(tmp_path: Path) -> None:
+    design = read_text("model: {preset: engram-27b, engram_hash_layout: blocked}\n", tmp_path)
+    assert design.model.engram is not None
+    assert design.model.engram.hash_layout == "blocked"
+    with pytest.raises(
+        InputError, match="engram_hash_layout needs a model with tables, and dense-4b has none"
+    ):
+        read_text("model: {preset: dense-4b, engram_hash_layout: blocked}\n", tmp_path)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -113,6 +132,7 @@ def test_files_are_found_from_the_design_file(tmp_path: Path) -> None:
         (MODEL + "serving: {tables: {tier: drum}}\n", "got 'drum'; did you mean dram?"),
         (MODEL + "serving: {tables: {prefetch: yes}}\n", "serving.tables.prefetch must be true or false, got 'yes'"),
         (MODEL + "serving: {tables: {cache: {tier: dram}}}\n", "serving.tables.cache.gib is missing"),
+        (MODEL + "serving: {tables: {cache: {tier: dram, gib: 1, policy: fifo}}}\n", "cache.policy must be one of lru, s3-fifo"),
         (MODEL + "prices: {set: {a: [1]}}\n", "prices.set must map keys of the catalogue to figures"),
         (MODEL.replace("layers: 12", "layers: 99999999"), ":3:11: model.layers must be a whole number >= 1 and <= 4096"),
         (MODEL.replace("  vocab: 32000\n", ""), ":2:3: model.vocab is missing; it must be a whole number >= 1"),

@@ -187,3 +187,30 @@ def test_staged_prompts_stall_no_prefill_but_decoding_as_before() -> None:
     assert asked.prefill.stall_s > staged.prefill.stall_s
     assert staged.prefill.stall_s == pytest.approx(2 * 0.25e-3)  # two chunks that a host thread serves
     assert staged.decode.stall_s == asked.decode.stall_s
+
+
+def test_a_blocked_layout_reads_records_from_the_first_token_on() -> None:
+    """Engram-27B reads 2 layers x 2 orders x 8 heads = 32 rows a token, which lie in 4 blocks."""
+    model = cost_models.read_model("engram-27b")
+    assert model.engram is not None
+    for layout, reads in (("independent", 32), ("blocked", 4)):
+        one = replace(model, engram=replace(model.engram, hash_layout=layout))
+        of = replace(design("ssd", concurrency=1), model=one)
+        assert rows(of).decode.tier_reads["ssd"] == pytest.approx(reads, rel=1e-9)
+        document = cost_models.evaluate(of, CATALOGUE).document()
+        assert document["lookup"]["decode"]["reads"] == {"ssd": pytest.approx(reads, rel=1e-9)}
+
+
+def test_the_policy_of_a_cache_counts_in_one_design_and_in_arrays() -> None:
+    cache: dict[str, Any] = {"cache_tier": "dram", "cache_bytes": 0.2 * GIB}
+    each = [
+        float(rows(design("ssd", concurrency=64, placement=cache | {"cache_policy": policy})).decode.hit_rate)
+        for policy in ("lru", "s3-fifo")
+    ]
+    assert each[1] > each[0] + 0.02
+    policies = np.array(["s3-fifo", "lru"])
+    several = design("ssd", concurrency=64, placement=cache | {"cache_policy": policies})
+    both = cost_models.evaluate(several, CATALOGUE)["lookup.hit_rate"]
+    np.testing.assert_allclose(both, each[::-1], rtol=1e-9)
+    with pytest.raises(cost_models.errors.InputError, match=r"must be one of lru, s3-fifo, got 'clock'"):
+        rows(design("ssd", placement=cache | {"cache_policy": "clock"}))

@@ -1,11 +1,14 @@
 """Traffic profiles: closed forms on a reuse curve that is known exactly."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cost_models import traffic
 from cost_models.errors import InputError
+from cost_models.replacement import Correction
 from cost_models.traffic import Profile, shipped
 
 D = 50_000.0  # N-grams, all equally likely: P(t) = (1 - 1/D)^t and f(t) = D (1 - P(t))
@@ -107,3 +110,42 @@ def test_faults_are_one_clear_line(uniform: Profile, tmp_path: Path) -> None:
     (tmp_path / "bad.profile").write_text("text")
     with pytest.raises(InputError, match="not a traffic profile"):
         Profile.load(tmp_path / "bad.profile")
+
+
+def test_the_cache_for_a_hit_rate_has_that_hit_rate() -> None:
+    profile = Profile.load("bundled-text")
+    tables = [(2, 2e6, 16), (3, 2e6, 16)]
+    for policy in ("lru", "s3-fifo"):
+        sizes = [profile.cache_rows(tables, rate, 64, policy) for rate in (0.3, 0.5, 0.8)]
+        assert sizes == sorted(sizes)
+        for rate, rows in zip((0.3, 0.5, 0.8), sizes, strict=True):
+            assert 1 - profile.miss_ratio(tables, rows, 64, policy=policy).mean() == pytest.approx(
+                rate, abs=1e-3
+            )
+    assert profile.cache_rows(tables, 1.0, 64) == pytest.approx(64e6)
+
+
+def test_s3_fifo_is_a_correction_of_lru(uniform: Profile) -> None:
+    tables = [(2, 1e12, 1), (3, 1e12, 1)]
+    times = np.array([100.0, 1e6])
+    ratio = np.ones((2, 1, 2, 2))
+    ratio[1, 0, 0] = [0.8, 0.9]
+    corrected = replace(uniform, s3_fifo=Correction(times, np.array([1.0]), ratio))
+    small = 2 * 90.0  # rows that LRU keeps for less than 100 tokens
+    lru, s3 = (corrected.miss_ratio(tables, small, policy=policy) for policy in ("lru", "s3-fifo"))
+    np.testing.assert_allclose(s3 / lru, [0.8, 0.9], rtol=1e-6)
+    alone = corrected.miss_ratio(tables[:1], small, policy="s3-fifo")
+    np.testing.assert_allclose(alone, corrected.miss_ratio(tables[:1], small), rtol=1e-6)
+    with pytest.raises(InputError, match="was made without s3-fifo"):
+        uniform.miss_ratio(tables, small, policy="s3-fifo")
+
+
+def test_a_profile_is_read_back_with_its_policies(uniform: Profile, tmp_path: Path) -> None:
+    shipped_one = Profile.load("code")
+    for profile in (uniform, shipped_one):
+        profile.save(tmp_path / "p.profile")
+        again = Profile.load(tmp_path / "p.profile")
+        assert (again.s3_fifo is None) == (profile.s3_fifo is None)
+        traffic._load.cache_clear()
+    assert shipped_one.s3_fifo is not None and again.s3_fifo is not None
+    np.testing.assert_array_equal(again.s3_fifo.ratio, shipped_one.s3_fifo.ratio)

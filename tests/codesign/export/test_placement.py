@@ -1,5 +1,7 @@
 """placement.yaml: every byte has a place, and the places add up to what the memory model says."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,3 +46,19 @@ def test_tables_lie_one_behind_the_other(designs: st.SearchStrategy[Design], dat
         end = table["offset_bytes"] + table["bytes"]
     assert end == pytest.approx(tables.table_bytes(design.model))
     assert len(held["table"]) == tables.reads_per_token(design.model)
+
+
+def test_blocks_of_the_blocked_layout_hold_every_head() -> None:
+    """Engram-27B: 3 rows of 160 B of each of 8 heads in a block, padded to 4 KiB."""
+    model = cost_models.read_model("engram-27b")
+    assert model.engram is not None
+    design = Design(replace(model, engram=replace(model.engram, hash_layout="blocked")))
+    result = cost_models.evaluate(design).result()
+    held = placement(design, result.memory, result.parts)["tables"]
+    assert held["page"]["layout"] == "blocked"
+    assert held["block"] == {"slots_per_head": 3, "stride_bytes": 4096}
+    offsets = [table["offset_bytes"] for table in held["table"]]
+    assert [at - offsets[0] for at in offsets[:8]] == [head * 3 * 160 for head in range(8)]
+    assert all(at % 4096 == 0 for at in offsets[::8])
+    last = held["table"][-8]
+    assert last["offset_bytes"] + last["rows"] / 3 * 4096 == held["bytes_of_one_copy"]
