@@ -75,7 +75,8 @@ class OperatorTable:
     def before(self, layer: int) -> Floats:
         """How often each row runs before the given layer: (operators,)."""
         total = np.array([len(layers) for layers in self.layers], dtype=float)
-        earlier = np.array([sum(own < layer for own in layers) for layers in self.layers], dtype=float)
+        before = {layers: sum(own < layer for own in layers) for layers in set(self.layers)}
+        earlier = np.array([before[layers] for layers in self.layers], dtype=float)
         share = np.divide(earlier, total, out=np.zeros_like(total), where=total > 0)
         return self.count * np.where(total > 0, share, self.first)
 

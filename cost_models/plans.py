@@ -11,11 +11,10 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cost_models import constants
 from cost_models.design import Model
-from cost_models.operators import COMPUTE_TYPES, KINDS, Floats, OperatorTable, operators
+from cost_models.operators import COMPUTE_TYPES, KINDS, Floats, operators
 
 BASIS = 6
 _SHAPE_COLUMNS = (
@@ -77,16 +76,16 @@ class Plan:
     runs: float  # kernels of one pass without its collectives
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=2048)  # a study of hundreds of models is costed again on two phases of a few parts each
 def plan(model: Model, phase: str, fitted: str) -> Plan:
     """The plan of a phase ("prefill" or "decode") with the constants fitted on a part (or the prior)."""
     table = operators(model)
     fit = constants.of(fitted)
     attention, experts, collectives = (
-        _rows(model, table, table.rows(kind, phase)) for kind in ("attention", "experts", "collective")
+        _rows(model, phase, (k,)) for k in ("attention", "experts", "collective")
     )
     runs = float(sum(table.count[table.rows(kind, phase)].sum() for kind in KINDS if kind != "collective"))
-    return Plan(_kernels(model, table, phase, fit), attention, experts, collectives, fit, runs)
+    return Plan(_kernels(model, phase, fit), attention, experts, collectives, fit, runs)
 
 
 def targets(model: Model) -> tuple[int, ...]:
@@ -96,7 +95,11 @@ def targets(model: Model) -> tuple[int, ...]:
     return (0,) if model.engram.input_only else model.engram.layer_ids
 
 
-def _rows(model: Model, table: OperatorTable, rows: NDArray[np.int64]) -> Rows:
+@lru_cache(maxsize=2048)
+def _rows(model: Model, phase: str, kinds: tuple[str, ...]) -> Rows:
+    """The merged rows of some kinds, those of the first kind first; no constant of a part is in them."""
+    table = operators(model)
+    rows = np.concatenate([table.rows(kind, phase) for kind in kinds])
     before = np.array([table.before(layer) for layer in targets(model)]).reshape(-1, len(table))
     if model.engram is not None and model.engram.input_only:
         before = np.zeros_like(before)  # the rows are wanted before anything has run
@@ -121,9 +124,9 @@ def _rows(model: Model, table: OperatorTable, rows: NDArray[np.int64]) -> Rows:
     )
 
 
-def _kernels(model: Model, table: OperatorTable, phase: str, fit: constants.Constants) -> Kernels:
-    products, passes = table.rows("gemm", phase), table.rows("elementwise", phase)
-    rows = _rows(model, table, np.concatenate([products, passes]))
+def _kernels(model: Model, phase: str, fit: constants.Constants) -> Kernels:
+    rows = _rows(model, phase, ("gemm", "elementwise"))
+    table = operators(model)
     kinds = [table.kind[members[0]] for members in rows.members]
     count = kinds.index("elementwise")  # products come first
     classes = [fit["gemm_bf16" if compute == "bf16" else "gemm_fp8"] for compute in rows.compute[:count]]
