@@ -61,7 +61,6 @@ def check(design: Design) -> None:
     _check("serving.tables", serving.tables, rules.TABLES)
     _check("serving.tables", serving.tables, rules.CACHE)
     _check("limits", design.limits, rules.LIMITS)
-    _number("serving.input_tokens", serving.input_tokens, Rule("integer", 1, 1e9))
 
 
 def _lengths(record: Any, place: str, found: dict[int, str]) -> None:

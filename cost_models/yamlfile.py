@@ -84,6 +84,8 @@ def parse(text: str, file: str) -> Document:
         place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise InputError(f"{place}: not valid YAML: {problem}") from None
+    except InputError:
+        raise
     except (RecursionError, ValueError) as error:
         raise InputError(f"{file}: not valid YAML: {error}") from None
     finally:
