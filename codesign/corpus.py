@@ -6,9 +6,10 @@ public domain), or a path:
 
     a .txt, .md or source file      one document (documents may be separated by U+001E)
     .jsonl, also .gz, .xz, .bz2     one document a line, its text under "text" (or "content")
-    .parquet                        column "text" or "content"; needs pyarrow
+    .parquet, .arrow                column "text" or "content"; needs pyarrow
     any of these as .zst            needs zstandard
-    a folder with dataset_info.json a Hugging Face dataset saved with save_to_disk; needs datasets
+    a folder with dataset_info.json or dataset_dict.json   a Hugging Face dataset saved with save_to_disk: the .arrow
+                                    files that its state.json names, split by split; needs pyarrow
     any other folder                every file above, in the order of their names
 """
 
@@ -18,6 +19,7 @@ import contextlib
 import gzip
 import hashlib
 import importlib
+import io
 import json
 import lzma
 import zlib
@@ -113,7 +115,7 @@ def files(spec: Spec = None) -> list[Path]:
     if path.is_file():
         return [path]
     if _is_saved_dataset(path):
-        return sorted(each for each in path.rglob("*") if each.is_file())
+        return _dataset_files(path)
     found = sorted(each for each in path.rglob("*") if each.is_file() and _kind(each) is not None)
     if not found:
         raise InputError(f"{path}: no .txt, .jsonl or .parquet file in this folder")
@@ -131,6 +133,24 @@ def _root(spec: Spec) -> Path:
     return path if path.is_dir() else path.parent
 
 
+def _dataset_files(path: Path) -> list[Path]:
+    """The data files of a saved dataset, or of each split of several, in their order."""
+    if (path / "dataset_dict.json").exists():
+        splits = sorted(each for each in path.iterdir() if (each / "state.json").exists())
+        found = [file for split in splits for file in _dataset_files(split)]
+    elif (path / "state.json").exists():  # the folder may also hold caches of earlier versions
+        try:
+            state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+            found = [path / entry["filename"] for entry in state["_data_files"]]
+        except (OSError, ValueError, TypeError, KeyError):
+            raise InputError(f"{path / 'state.json'}: not the state of a saved dataset") from None
+    else:
+        found = sorted(path.glob("*.arrow"))
+    if not found:
+        raise InputError(f"{path}: a dataset without .arrow files; save it again with save_to_disk")
+    return found
+
+
 def _is_saved_dataset(path: Path) -> bool:
     return (path / "dataset_info.json").exists() or (path / "dataset_dict.json").exists()
 
@@ -140,21 +160,16 @@ def _kind(path: Path) -> str | None:
     kind = suffixes[0] if suffixes else ""
     if kind in (".jsonl", ".ndjson"):
         return "jsonl"
-    if kind == ".parquet":
-        return "parquet"
+    if kind in (".parquet", ".arrow"):
+        return kind[1:]
     return "text" if kind in TEXT_SUFFIXES else None
 
 
 def _raw_documents(spec: Spec) -> Iterator[str]:
-    if not _is_bundled(spec):
-        path = Path(str(spec)).expanduser()
-        if path.is_dir() and _is_saved_dataset(path):
-            yield from _saved_dataset(path)
-            return
     for path in files(spec):
         kind = _kind(path)
-        if kind == "parquet":
-            yield from _parquet(path)
+        if kind in ("parquet", "arrow"):
+            yield from _columns(path, kind)
         elif kind == "jsonl":
             yield from _jsonl(path)
         else:  # a single file with any other name is taken as plain text
@@ -163,7 +178,9 @@ def _raw_documents(spec: Spec) -> Iterator[str]:
 
 def _open(path: Path) -> IO[Any]:
     if path.suffix == ".zst":
-        return _optional("zstandard", path).open(path, "rb")
+        return io.BufferedReader(
+            _optional("zstandard", path).open(path, "rb")
+        )  # whose own reader has no lines
     return OPENERS.get(path.suffix, open)(path, "rb")  # type: ignore[operator]
 
 
@@ -173,6 +190,10 @@ def _reading(path: Path) -> Iterator[IO[Any]]:
         with _open(path) as handle:
             yield handle
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
+    except Exception as error:  # zstandard has errors of its own
+        if type(error).__name__ != "ZstdError":
+            raise
         raise InputError(f"{path}: cannot be read: {error}") from None
 
 
@@ -236,18 +257,43 @@ def _optional(module: str, place: Path) -> Any:
         raise InputError(f"{place}: reading it needs the package {package}: pip install {package}") from None
 
 
-def _parquet(path: Path) -> Iterator[str]:
-    parquet = _optional("pyarrow.parquet", path)
-    table = parquet.ParquetFile(path)
-    column = next((name for name in TEXT_FIELDS if name in table.schema_arrow.names), None)
-    if column is None:
-        raise InputError(f"{path}: must have a column {' or '.join(map(repr, TEXT_FIELDS))}")
-    for batch in table.iter_batches(columns=[column]):
-        yield from (text for text in batch.column(0).to_pylist() if text)
+def _columns(path: Path, kind: str) -> Iterator[str]:
+    """The text column of a parquet or Arrow file, batch by batch."""
+    arrow = _optional("pyarrow", path)
+    parquet, ipc = _optional("pyarrow.parquet", path), _optional("pyarrow.ipc", path)
+    try:
+        with path.open("rb") as file:
+            if kind == "parquet":
+                table = parquet.ParquetFile(file)
+                column = _text_column(path, table.schema_arrow.names)
+                batches = table.iter_batches(columns=[column])
+            else:  # as `datasets` writes it, or as Feather does, with an index at the end
+                indexed = file.read(6) == b"ARROW1"
+                file.seek(0)
+                table = ipc.open_file(file) if indexed else ipc.open_stream(file)
+                column = _text_column(path, table.schema.names)
+                batches = (
+                    (table.get_batch(number) for number in range(table.num_record_batches))
+                    if indexed
+                    else table
+                )
+            for batch in batches:
+                for text in batch.column(column).to_pylist():
+                    if text is not None and not isinstance(text, str):
+                        raise InputError(
+                            f"{path}: column {column!r} must hold text, got {type(text).__name__}"
+                        )
+                    if text:
+                        yield text
+    except (arrow.ArrowException, OSError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path}: cannot be read: {first}") from None
 
 
-def _saved_dataset(path: Path) -> Iterator[str]:
-    dataset = _optional("datasets", path).load_from_disk(str(path))
-    for split in sorted(dataset) if hasattr(dataset, "keys") else [None]:
-        for index, record in enumerate(dataset if split is None else dataset[split]):
-            yield _field(record, f"{path}: record {index}")
+def _text_column(path: Path, names: list[str]) -> str:
+    for name in TEXT_FIELDS:
+        if name in names:
+            return name
+    raise InputError(
+        f"{path}: must have a column {' or '.join(map(repr, TEXT_FIELDS))}, has {', '.join(names)}"
+    )
