@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 import cost_models
+from cost_models import traffic
 from cost_models.design import Limits, Model
 from cost_models.errors import InputError
 from cost_models.yamlfile import Document, Path_
@@ -31,6 +32,7 @@ def parse(text: str, file: str, base: Model | None = None) -> Space:
     own = collect("model", spec.model, fixed, skip=("preset", "config"))
     own += collect("system", spec.system, fixed)
     own += collect("serving", spec.serving, fixed, skip=("phase",))
+    fixed["serving.tables.traffic"] = _profile(spec, document, file)
     parameters = _with_implied(_checked(own, fixed, document), fixed)
     space = Space(
         name=spec.name or Path(file).stem,
@@ -53,6 +55,19 @@ def parse(text: str, file: str, base: Model | None = None) -> Space:
 def restore(stored: Mapping[str, Any]) -> Space:
     """The space that `Space.stored` described."""
     return parse(stored["text"], stored["file"], TypeAdapter(Model).validate_python(stored["base"]))
+
+
+def _profile(spec: SpaceFile, document: Document, file: str) -> str:
+    """The traffic profile, its path from the space file."""
+    name = spec.serving.tables.traffic
+    if name not in traffic.shipped():
+        name = str((Path(file).parent / name).resolve())
+    try:
+        traffic.Profile.load(name)
+    except InputError as error:
+        place = document.where("serving", "tables", "traffic")
+        raise InputError(f"{place}: serving.tables.traffic: {error}") from None
+    return name
 
 
 def _base(spec: SpaceFile, document: Document, file: str) -> Model:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_val
 from pydantic_core import PydanticCustomError
 
 from cost_models.design import DTYPE_BYTES, TIERS
+from cost_models.replacement import POLICIES
 
 T = TypeVar("T")
 
@@ -118,6 +119,7 @@ if TYPE_CHECKING:
     Named: TypeAlias = Union[T, Choices[T]]  # noqa: UP007
     Dtype = str
     Tier = str
+    Policy = str
 else:
 
     class Free:
@@ -138,6 +140,7 @@ else:
 
     Dtype = Literal[tuple(DTYPE_BYTES)]
     Tier = Literal[TIERS]
+    Policy = Literal[POLICIES]
 
 LayerSet = Annotated[
     Annotated[list[Whole], Field(min_length=1), Tag("<value>")]
@@ -221,14 +224,16 @@ class CacheSpec(Strict):
 
     tier: Named[Literal["", "hbm", "dram", "cxl"]] = "dram"
     gib: Free[Amount] = 0.0
+    policy: Named[Policy] = "lru"
 
 
 class TablesSpec(Strict):
-    """Where the Engram tables lie."""
+    """Where the Engram tables lie. traffic: a shipped traffic profile, or a profile file beside the space file."""
 
     tier: Named[Tier] = "hbm"
     prefetch: Named[bool] = True
     sharing: Named[Literal["rank", "numa", "node"]] = "node"
+    traffic: str = "bundled-text"
     cache: CacheSpec | None = None
 
 

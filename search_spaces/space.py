@@ -176,6 +176,8 @@ class Space:
             sharing=fields["serving.tables.sharing"],
             cache_tier=_where(cache, fields["serving.tables.cache.tier"]),
             cache_bytes=cache * GIB,
+            cache_policy=fields["serving.tables.cache.policy"],
+            traffic=fields["serving.tables.traffic"],
         )
         serving = Serving(
             phase=self.phase, tables=tables, **{k: fields[f"serving.{k}"] for k in _SERVING_NUMBERS}

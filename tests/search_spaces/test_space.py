@@ -218,3 +218,33 @@ def test_a_total_divides_between_experts_and_tables() -> None:
 def test_a_total_needs_a_share() -> None:
     with pytest.raises(InputError, match=r"total_parameters.*needs engram_share"):
         search_spaces.parse("model: {preset: moe-27b, total_parameters: {choices: [5.0e10]}}\n", "s.yaml")
+
+
+def test_a_space_names_its_traffic_and_its_cache(tmp_path: Path) -> None:
+    """A profile beside the space file, and the policy of the cache as a choice."""
+    cost_models.traffic.Profile.load("code").save(tmp_path / "my.profile")
+    more = "    traffic: my.profile\n    cache: {tier: dram, gib: 8, policy: {choices: [lru, s3-fifo]}}\n"
+    text = SPACE.replace("quality:", f"{more}quality:")
+    space = search_spaces.parse(text, str(tmp_path / "s.yaml"))
+    model = space.model({"model.engram_share": 0.3, "model.engram_layers": "1"})
+    params, designs = space.hardware(model)
+    assert designs.serving.tables.traffic == str(tmp_path / "my.profile")
+    assert set(params["serving.tables.cache.policy"]) == {"lru", "s3-fifo"}
+    one = space.design(space.at(params, 0) | {"model.engram_share": 0.3, "model.engram_layers": "1"})
+    assert one.serving.tables.cache_policy == params["serving.tables.cache.policy"][0]
+    wrong = text.replace("my.profile", "your.profile")
+    with pytest.raises(InputError, match=r"s.yaml:13:14: serving.tables.traffic: .*no such traffic profile"):
+        search_spaces.parse(wrong, str(tmp_path / "s.yaml"))
+
+
+def test_the_hash_layout_is_a_parameter_of_the_model() -> None:
+    text = SPACE.replace(
+        "engram_layers:", "engram_hash_layout: {choices: [independent, blocked]}, engram_layers:"
+    )
+    space = search_spaces.parse(text, "s.yaml")
+    assert "model.engram_hash_layout" in [p.name for p in space.model_parameters]
+    for layout in ("independent", "blocked"):
+        model = space.model(
+            {"model.engram_share": 0.3, "model.engram_layers": "1", "model.engram_hash_layout": layout}
+        )
+        assert model.engram is not None and model.engram.hash_layout == layout

@@ -11,7 +11,9 @@ import pytest
 from codesign import proxy
 from codesign.proxy import noise as noises
 from codesign.proxy.fidelity import Fidelity
+from codesign.proxy.scale import scale
 from codesign.proxy.store import Store
+from cost_models import tables
 from cost_models.design import Model
 from cost_models.errors import InputError
 
@@ -30,6 +32,20 @@ def test_a_result_is_trained_once(
     assert len(steps) == count
     assert proxy.measure(full_model(0.25), tiny, seed=1, **arguments).key != first.key
     assert len(steps) > count
+
+
+def test_both_layouts_of_the_hash_are_trained(
+    full_model: Callable[..., Model], tiny: Fidelity, text: Path, store: Store
+) -> None:
+    """Two trainings with results of their own; the blocks have as many slots a head as in the full model."""
+    model = full_model(0.25)
+    assert model.engram is not None
+    blocked = replace(model, engram=replace(model.engram, hash_layout="blocked"))
+    proxies = [scale(each, tiny).as_model() for each in (model, blocked)]
+    assert [tables.slots_per_head(each) for each in proxies] == [0, tables.slots_per_head(blocked)]
+    found = [proxy.measure(each, tiny, corpus=text, store=store) for each in (model, blocked)]
+    assert found[0].key != found[1].key
+    assert found[0].bits_per_byte != found[1].bits_per_byte
 
 
 def test_the_key_holds_what_determines_the_result(
