@@ -178,8 +178,10 @@ def _drawing(app: Dash, desk: Desk) -> None:
         texts = [controls.lever_text(item["id"]["quantity"], view, catalogue) for item in ctx.outputs_list[1]]
         return "" if designs.ghost is None else words.changed(designs.ghost, designs), texts
 
-    @app.callback(Output("details", "children"), _part("details"), VERSION, VIEW)
-    def show_details(_: str, version: int | None, query: str) -> list[Any]:
+    @app.callback(
+        Output("details", "children"), Output("reasons", "children"), _part("details"), VERSION, VIEW
+    )
+    def show_details(_: str, version: int | None, query: str) -> tuple[list[Any], list[Any]]:
         view = _seen(_, version, query)
         designs = desk.designs(view)
         trial = view.trial if designs.row(view.trial) is not None else designs.knee
@@ -202,7 +204,9 @@ def _drawing(app: Dash, desk: Desk) -> None:
             raise PreventUpdate
         designs = desk.designs(view)
         key = (designs.version, "flip", view.part("flip_x", "flip_y", "change", "scenario", "limits", "only"))
-        winners = desk.keep(key, lambda: phase.compute(designs, view, desk.source.recoster))
+        winners = desk.keep(
+            key, lambda: phase.compute(designs, view, desk.source.fields(), desk.source.field)
+        )
         phases = phase.named(winners, designs, view.flip_of)
         return flip.draw(phases, view, phase.history()), phase.reading(phases, designs, view)
 
@@ -263,7 +267,8 @@ def _in_the_browser(app: Dash) -> None:
 
     app.clientside_callback(run("start"), Output("start", "data"), Input("address", "search"))
     app.clientside_callback(run("address"), Output("link", "data"), Input("view", "data"))
-    app.clientside_callback(run("click"), Output("click", "data"), Input("front", "clickData"))
+    app.clientside_callback(run("click"), Output("click", "data"), Input("front", "clickData"),
+                            Input("flip", "clickData"))  # fmt: skip
     app.clientside_callback(run("brush"), Output("brush", "data"), Input("front", "selectedData"))
     app.clientside_callback(
         run("zoom"), Output("zoom", "data"), Input("front", "relayoutData"), State("zoom", "data")

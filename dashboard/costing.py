@@ -142,10 +142,10 @@ class Recoster:
     A change of load needs every model's operators again, a change of prices one call: so the two are kept apart.
     """
 
-    def __init__(self, costing: Costing, usual: Columns) -> None:
-        """usual: the figures as the study has them."""
+    def __init__(self, costing: Costing, usual: Columns | None = None) -> None:
+        """usual: the figures as the study has them, where they are known."""
         self.costing = costing
-        self._loads: OrderedDict[str, Columns] = OrderedDict({"": usual})
+        self._loads: OrderedDict[str, Columns] = OrderedDict({} if usual is None else {"": usual})
 
     def figures(
         self, load: str, prices: Catalogue | None, usual: Catalogue, change: Callable[[Design], Design]
@@ -156,7 +156,8 @@ class Recoster:
         """
         found = self._loads.get(load)
         if found is None:
-            found = self._loads[load] = self.costing.changed(usual, change)
+            found = self.costing.changed(usual, change) if load else self.costing.costed(usual)
+            self._loads[load] = found
             while len(self._loads) > MOST_LOADS:
                 self._loads.popitem(last=False)
         return found if prices is None else self.costing.repriced(found, prices, change)

@@ -1,8 +1,9 @@
 """From a study to the value that the page shows. The only module here that reads a study."""
 
+import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,13 @@ from codesign.search import study as studies
 from cost_models import tables
 from cost_models.catalogue import Catalogue
 from cost_models.errors import CodesignError, InputError
-from dashboard import whatif
+from dashboard import phase, whatif
 from dashboard.columns import Column, describe
-from dashboard.costing import Columns, Costing, Recoster
+from dashboard.costing import Columns, Costing, Group, Recoster
 from dashboard.designs import Designs
 from dashboard.figures.front import Reference
+from dashboard.phase import Field
+from dashboard.recorded_figures import drift, recorded
 from dashboard.view import View
 
 QUALITY = "bits_per_byte"
@@ -34,12 +37,28 @@ SHOWN_STATES = ("COMPLETE", "PRUNED")
 
 @dataclass
 class _State:
-    """A study as last read: what the reader gave, its designs as arrays, and their figures."""
+    """A study as last read: what the reader gave, its designs, and the same as arrays, costed when first asked."""
 
     record: Record
     designs: Designs
-    recoster: Recoster
-    figures: Columns
+    costing: Costing
+    settled: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @cached_property
+    def figures(self) -> Columns:
+        """What this version's cost models say at the study's own prices."""
+        return self.costing.costed(self.record.catalogue())
+
+    @cached_property
+    def _recoster(self) -> Recoster:
+        return Recoster(self.costing, self.figures)
+
+    @property
+    def recoster(self) -> Recoster:
+        """The designs under one what-if after another; several callbacks may ask at once."""
+        with self._lock:
+            return self._recoster
 
 
 class Study:
@@ -57,12 +76,15 @@ class Study:
         record = self._reader.read()
         last = self._state
         if last is not None and last.record is record:
+            # costing thousands of designs takes a second, which the first view does not wait for
+            last.designs = _settled(last)
             return last.designs
-        table = record.table[record.table["state"].isin(SHOWN_STATES)].reset_index(drop=True)
-        costing = Costing(record.space, table, last.recoster.costing if last else None)
-        figures = costing.costed(record.catalogue())
-        designs = _designs(record, table, costing, figures, last.designs.version + 1 if last else 1)
-        self._state = _State(record, designs, Recoster(costing, figures), figures)
+        table = _shown(record)
+        costing = Costing(record.space, table, last.costing if last else None)
+        designs = _designs(
+            record, table, costing, recorded(record, table), last.designs.version + 1 if last else 1
+        )
+        self._state = _State(record, designs, costing)
         return designs
 
     def _now(self) -> _State:
@@ -81,28 +103,56 @@ class Study:
     def recost(self, designs: Designs, view: View) -> Designs:
         """The designs with the view's prices, load and limits: figures, violations, front and knee anew."""
         state = self._now()
+        recoster = state.recoster
         # beside figures of this version of the cost models, not those that another version may have recorded
         usual = with_figures(designs.table, state.figures)
         ghost = replace(designs, table=marked(usual, designs.objectives))
-        return replace(self._recosted(state.recoster, designs, view), ghost=ghost)
+        table = with_figures(designs.table, self._figures(recoster, view))
+        return replace(designs, table=marked(table, designs.objectives), ghost=ghost)
 
-    def recoster(self, rows: NDArray[np.int64]) -> Callable[[Designs, View], Designs]:
-        """`recost` for some rows of the designs alone."""
-        state = self._now()
-        table = state.designs.table.iloc[rows].reset_index(drop=True)
-        figures = {name: values[rows] for name, values in state.figures.items()}
-        return partial(
-            self._recosted, Recoster(Costing(state.record.space, table, state.recoster.costing), figures)
-        )
-
-    def _recosted(self, recoster: Recoster, designs: Designs, view: View) -> Designs:
+    def _figures(self, recoster: Recoster, view: View) -> Columns:
         prices = None
         if view.scenario or whatif.overrides(view.change) or "utilisation" in view.change:
             prices = self.catalogue(view)
-        figures = recoster.figures(
-            whatif.load(view.change), prices, self._now().record.catalogue(), whatif.altered(view.change)
-        )
-        return replace(designs, table=marked(with_figures(designs.table, figures), designs.objectives))
+        usual = self._now().record.catalogue()
+        figures = recoster.figures(whatif.load(view.change), prices, usual, whatif.altered(view.change))
+        if "slo" in view.change:  # a limit changes no time: nothing is costed again for it
+            figures = {**figures, "violations.tpot_s": figures["latency.tpot_s"] - view.change["slo"] / 1e3}
+        return figures
+
+    def fields(self) -> list[Callable[[], Field]]:
+        """For each trained model no worse than the knee's within the noise, cheapest first: all hardware."""
+        state = self._now()
+        table, good = state.designs.table, phase.good_enough(state.designs)
+        usd = table[phase.PRICE].to_numpy(float)
+        found = []
+        for group in state.costing.groups:
+            rows = group.rows[good[group.rows]]
+            if len(rows):
+                found.append((float(usd[rows].min()), partial(self._on_all_hardware, group, int(rows[0]))))
+        return [make for _, make in sorted(found, key=lambda pair: pair[0])]
+
+    def _on_all_hardware(self, group: Group, row: int) -> Field:
+        state = self._now()
+        values, _ = state.record.space.hardware(group.model)
+        count = len(next(iter(values.values()))) if values else 1
+        rows = pd.DataFrame({"trial": np.arange(count), "state": "COMPLETE", **values})
+        for column in (*(p.name for p in state.record.space.model_parameters), QUALITY, "standard_error"):
+            if column in state.designs.table:
+                rows[column] = [state.designs.table[column].iloc[row]] * count
+        return self.field(rows)
+
+    def field(self, table: pd.DataFrame) -> Field:
+        """Designs made of parameters, trained or not, with what each costs under a what-if."""
+        state = self._now()
+        recoster = Recoster(Costing(state.record.space, table, state.costing))
+
+        def costs(view: View) -> NDArray[np.float64]:
+            here = with_figures(table, self._figures(recoster, view))
+            known = Designs("", here, {n: c for n, c in state.designs.columns.items() if n in here}, ())
+            return np.where(known.feasible & known.kept(view), here[phase.PRICE].to_numpy(float), np.inf)
+
+        return Field(table, costs)
 
     def document(self, trial: int, view: View) -> dict[str, Any]:
         """The evaluation of a trial; made again where the view has other prices or load."""
@@ -218,23 +268,47 @@ def marked(table: pd.DataFrame, objectives: tuple[str, ...]) -> pd.DataFrame:
     return table.assign(front=front, knee=best)
 
 
+def _settled(state: _State) -> Designs:
+    """The designs once they are costed: with the figures that no trial recorded, and how far the others are off.
+
+    The same value where that says nothing new.
+    """
+    old = state.designs
+    if state.settled:
+        return old
+    state.settled = True
+    state.recoster  # noqa: B018  (costs the study)
+    off = drift(old.table, state.figures, old.objectives)
+    missing = [objective.figure for name, objective in cost_models.OBJECTIVES.items()
+               if objective.figure in state.figures and (name not in old.table or old.table[name].isna().any())
+               and name != QUALITY]  # fmt: skip
+    gained = any(np.isfinite(state.figures[name]).any() for name in missing)
+    if off <= 1e-3 and not gained:
+        return replace(old, drift=off) if off else old
+    stored = recorded(state.record, old.table)
+    filled = {name: np.where(np.isfinite(stored.get(name, values)), stored.get(name, values), values)
+              for name, values in state.figures.items()}  # fmt: skip
+    table = _shown(state.record)
+    return replace(_designs(state.record, table, state.costing, filled, old.version + 1), drift=off)
+
+
+def _shown(record: Record) -> pd.DataFrame:
+    return record.table[record.table["state"].isin(SHOWN_STATES)].reset_index(drop=True)
+
+
 def _designs(
     record: Record, table: pd.DataFrame, costing: Costing, figures: Columns, version: int
 ) -> Designs:
     sizes = np.full(len(table), np.nan)
     for group in costing.groups:
         sizes[group.rows] = tables.table_bytes(group.model)
-    table = with_figures(table, figures).assign(table_bytes=sizes)
     objectives = record.objectives
+    said = table[list(objectives)]
     # recorded figures stay as they are: they are what the study says
     complete = (table["state"] == "COMPLETE").to_numpy(bool)
-    recorded = record.table[record.table["state"].isin(SHOWN_STATES)].reset_index(drop=True)
-    drift = 0.0
+    table = with_figures(table, figures).assign(table_bytes=sizes)
     for name in objectives:
-        then, now = recorded[name].to_numpy(float), table[name].to_numpy(float)
-        both = complete & np.isfinite(then) & np.isfinite(now) & (then != 0)
-        drift = max(drift, float(np.abs(now[both] / then[both] - 1).max(initial=0.0)))
-        table[name] = np.where(complete, then, now)
+        table[name] = np.where(complete, said[name], table[name])
     table = marked(table, objectives)
     columns: dict[str, Column] = {}
     for name in [*objectives, *(name for name in cost_models.OBJECTIVES if name not in objectives)]:
@@ -256,7 +330,7 @@ def _designs(
             columns[name] = describe(name, table[name], "violation", unit=_unit(name))
     doubts = {QUALITY: "standard_error"} if QUALITY in columns else {}
     running = int((record.table["state"] == "RUNNING").sum())
-    return Designs(record.study, table, columns, tuple(objectives), doubts, version, running, drift=drift)
+    return Designs(record.study, table, columns, tuple(objectives), doubts, version, running)
 
 
 def _unit(violation: str) -> str:

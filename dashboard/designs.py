@@ -89,6 +89,28 @@ class Designs:
         """(designs,) a numeric column in SI, signed so that smaller is better."""
         return self.table[name].to_numpy(np.float64) * self.columns[name].sign
 
+    def doubt(self, name: str) -> NDArray[np.float64]:
+        """(designs,) the standard error of a column in SI; 0 where it has or holds none."""
+        if name not in self.doubts:
+            return np.zeros(len(self))
+        return np.nan_to_num(self.table[self.doubts[name]].to_numpy(float))
+
+    @cached_property
+    def tied(self) -> Mask:
+        """(designs,) bool: in quality not to be told apart from the best of the front.
+
+        The difference is within two standard errors, which add in quadrature; the best itself does not count,
+        nor do designs of the same model, whose quality is one and the same measurement.
+        """
+        tied = np.zeros(len(self), bool)
+        for name in self.doubts:
+            best = self.extremes().get(name)
+            row = self.row(best)
+            if row is not None:
+                costs, doubt = self.cost(name), self.doubt(name)
+                tied |= (costs - costs[row] <= 2 * np.hypot(doubt, doubt[row])) & (costs != costs[row])
+        return tied & self.feasible
+
     def kept(self, view: View) -> Mask:
         """(designs,) bool: within the view's limits, values and lasso."""
         mask = np.ones(len(self), bool)

@@ -7,13 +7,13 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
 from cost_models.catalogue import Catalogue
 from cost_models.errors import CodesignError
 from dashboard.designs import Designs
 from dashboard.figures.front import Reference
+from dashboard.phase import Field
 from dashboard.view import View
 
 T = TypeVar("T")
@@ -29,8 +29,11 @@ class Source(Protocol):
     def recost(self, designs: Designs, view: View) -> Designs:
         """The designs with the view's prices and load, and those without as their ghost. Raises CodesignError."""
 
-    def recoster(self, rows: NDArray[np.int64]) -> Callable[[Designs, View], Designs]:
-        """`recost` for some rows of the designs alone."""
+    def fields(self) -> list[Callable[[], Field]]:
+        """For each model good enough to be chosen, cheapest first: its designs on all hardware of the space."""
+
+    def field(self, table: pd.DataFrame) -> Field:
+        """Some rows of the tables of fields as a field."""
 
     def document(self, trial: int, view: View) -> dict[str, Any]:
         """The evaluation of a trial with the view's prices and load, as `codesign evaluate` prints it."""

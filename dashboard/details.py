@@ -14,8 +14,10 @@ from dashboard.parts import PLAIN_CONFIG, figure
 from dashboard.view import View
 
 
-def panel(designs: Designs, view: View, document: dict[str, Any], parts: dict[str, Any]) -> list[Any]:
-    """Everything about the design of `view.trial`; the knee where none is open.
+def panel(
+    designs: Designs, view: View, document: dict[str, Any], parts: dict[str, Any]
+) -> tuple[list[Any], list[Any]]:
+    """The design of `view.trial`, the knee where none is open: what it is, and the further reasons for it.
 
     parts: "capacities" (tier -> bytes), "peak_flops", "bandwidth" of its accelerator, and "curve".
     """
@@ -25,7 +27,7 @@ def panel(designs: Designs, view: View, document: dict[str, Any], parts: dict[st
         return [
             html.H2("Why"),
             html.P("Click a design to see the reasons for its figures.", className="note"),
-        ]
+        ], []
     picked = trial in view.picks
     head = [
         html.H2([f"Design #{trial}", html.Span(_role(designs, trial), className="role")]),
@@ -48,11 +50,12 @@ def panel(designs: Designs, view: View, document: dict[str, Any], parts: dict[st
         _figures(designs, row),
     ]  # fmt: skip
     if not document:
-        return [*head, html.P("No evaluation was recorded for this trial.", className="notice")]
+        return [*head, html.P("No evaluation was recorded for this trial.", className="notice")], []
     reasons = _reasons(document, parts, view.theme)
-    return [
-        *(part for part in head if part is not None),
-        html.Div(reasons, className="reasons"),
+    near = [*(part for part in head if part is not None), html.Div(reasons[:2], className="reasons")]
+    return near, [
+        html.H2(f"Why #{trial} is where it is"),
+        html.Div(reasons[2:], className="reasons"),
         _sources(document),
     ]
 

@@ -52,6 +52,7 @@ def page(designs: Designs, view: View, catalogue: Catalogue) -> list[Any]:
                 ),
                 html.Div([_trade_off(designs, view), _flip(designs, view), _insight()], className="middle"),
                 html.Div([_comparison(), _details()], className="right"),
+                html.Div([_reasons(), _table(designs)], className="wide", id="wide"),
             ],
             className="columns",
         ),
@@ -136,43 +137,55 @@ def _trade_off(designs: Designs, view: View) -> html.Div:
                 [figure("Parallel coordinates of the Pareto front", "280px", id="parallel")],
                 "parallel-card",
             ),
-            card(
-                "Designs",
-                "Click a row for its reasons, ☐ to compare it; sort and filter in the headings.",
-                [
-                    dash_ag_grid.AgGrid(
-                        id="table", rowModelType="infinite", className="grid",
-                        columnDefs=controls.column_definitions(designs), getRowId="params.data.id",
-                        defaultColDef={"sortable": True, "resizable": True, "minWidth": 104, "flex": 1,
-                                       "wrapHeaderText": True, "autoHeaderHeight": True},
-                        dashGridOptions={
-                            "cacheBlockSize": 100, "maxBlocksInCache": 10,
-                            "suppressFieldDotNotation": True,
-                            # the page's own colours, so that the table follows the theme
-                            "theme": {"function": GRID_THEME},
-                        },
-                        style={"height": "360px"},
-                    ),
-                    html.Div(
-                        [html.Button("Save table as CSV", id="csv", title="The designs within the limits")],
-                        className="buttons",
-                    ),
-                ],
-                "table-card",
-            ),
         ],
         id="trade-off-page",
     )  # fmt: skip
+
+
+def _table(designs: Designs) -> html.Section:
+    return card(
+        "Designs",
+        "Click a row for its reasons, ☐ to compare it; sort and filter in the headings.",
+        [
+            dash_ag_grid.AgGrid(
+                id="table", rowModelType="infinite", className="grid",
+                columnDefs=controls.column_definitions(designs), getRowId="params.data.id",
+                defaultColDef={"sortable": True, "resizable": True, "minWidth": 104, "flex": 1,
+                               "wrapHeaderText": True, "autoHeaderHeight": True},
+                dashGridOptions={
+                    "cacheBlockSize": 100, "maxBlocksInCache": 10,
+                    "suppressFieldDotNotation": True,
+                    # the page's own colours, so that the table follows the theme
+                    "theme": {"function": GRID_THEME},
+                },
+                style={"height": "360px"},
+            ),
+            html.Div(
+                [html.Button("Save table as CSV", id="csv", title="The designs within the limits")],
+                className="buttons",
+            ),
+        ],
+        "table-card",
+    )  # fmt: skip
+
+
+def _reasons() -> html.Section:
+    return html.Section(html.Div(id="reasons"), className="card", id="reasons-card")
 
 
 def _flip(designs: Designs, view: View) -> html.Div:
     return html.Div(
         card(
             "Where the answer flips",
-            "For every combination of two quantities the trained models are re-costed and the cheapest design "
-            "within your limits is chosen; colours show which choice wins there.",
+            "For every combination of two quantities the trained models are costed on all hardware of the space and "
+            "the cheapest design within your limits is chosen; colours show which choice wins there. Click a cell to "
+            "open its design where the study has it.",
             [controls.flip_axes(designs, view),
-             dcc.Loading(figure("Phase diagram", "max(420px, 56vh)", id="flip"), type="dot"),
+             dcc.Loading(
+                 figure("Phase diagram", "max(420px, 56vh)", id="flip"),
+                 custom_spinner=html.P("Costing all hardware for the trained models ...", className="note"),
+                 overlay_style={"visibility": "visible", "opacity": 0.4},
+             ),
              html.P(id="flip-words", className="reading", role="status")],
             "flip-card",
         ),

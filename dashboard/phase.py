@@ -1,152 +1,245 @@
 """Where the answer flips: over two what-if quantities, which choice wins where.
 
-Candidates are the study's designs whose model is as good as the knee's within the noise. In every cell of the grid
-they are costed again, and the cheapest one that is feasible and within the view's limits wins.
+Candidates are all hardware of the space for every trained model as good as the knee's within the noise. They are
+costed at the ends of both quantities first; a design that another one beats or equals there cannot win in between,
+since cost is a sum of terms that are proportional to one price each (for a load, which is not so simple, its middle
+and quarters are asked too). In every cell of the grid the few that remain are costed again, and the cheapest one
+that is feasible and within the view's limits wins.
 """
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 import cost_models
+from codesign.front import non_dominated
 from dashboard import whatif
-from dashboard.designs import Designs
+from dashboard.columns import plain
+from dashboard.designs import Designs, Mask
 from dashboard.view import View
 
 STEPS = 15
+STEPS_OF_LOADS = 9  # where both quantities change times, every cell needs the models' operators again
+SCREENING_S = 1.2  # after this no further model is looked at, and the page says how many were
 PRICE = "usd_per_mtok"
 _QUALITY = "bits_per_byte"
+_NEVER = 1e30
 
-Recost = Callable[[Designs, View], Designs]
+
+@dataclass(frozen=True)
+class Field:
+    """Designs with their parameters, one row each, and what each costs under a view's what-ifs.
+
+    costs: view -> (rows,) USD per million tokens, inf where a design is infeasible or outside the view's limits.
+    """
+
+    table: pd.DataFrame
+    costs: Callable[[View], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
 class Phases:
     """Who wins where.
 
-    x, y: values of the two quantities, in their units. winners: (y, x) trial numbers, -1 where nothing is feasible.
-    names: trial -> the value of the column that is asked about.
+    x, y: values of the two quantities, in their units. winners: (y, x) rows of `table`, -1 where nothing is feasible.
+    names: row -> the value of the column that is asked about. trials: row -> the study's trial of that design.
+    screened: designs looked at; models: how many of `all_models` they belong to.
     """
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
     winners: NDArray[np.int64]
+    table: pd.DataFrame
+    screened: int
+    models: int
+    all_models: int
     names: dict[int, str]
-    column: str
-    candidates: int
+    trials: dict[int, int]
+    column: str = ""
 
     def choices(self) -> list[str]:
         """The values that win somewhere, the widest area first."""
-        found = [self.names[int(trial)] for trial in self.winners.ravel() if trial >= 0]
+        found = [self.names[int(row)] for row in self.winners.ravel() if row >= 0]
         return sorted(set(found), key=lambda name: -found.count(name))
 
+    def where(self, name: str) -> Mask:
+        """(y, x) bool: the cells that a choice wins."""
+        found: Mask = np.isin(self.winners, [row for row, own in self.names.items() if own == name])
+        return found
 
-def candidates(designs: Designs, view: View) -> NDArray[np.int64]:
-    """Rows that may win: complete designs whose quality is no worse than the knee's, within two standard errors."""
-    mask = np.isfinite(designs.table[PRICE].to_numpy(float))
+
+def good_enough(designs: Designs) -> Mask:
+    """(designs,) bool: trained, and in quality no worse than the knee within two standard errors of the difference."""
+    mask: Mask = (designs.table["state"] == "COMPLETE").to_numpy(bool) & np.isfinite(
+        designs.table[PRICE].to_numpy(float)
+    )
     knee = designs.row(designs.knee)
     if _QUALITY in designs.columns and knee is not None:
         quality = designs.table[_QUALITY].to_numpy(float)
-        doubt = (
-            designs.table[designs.doubts[_QUALITY]].to_numpy(float)[knee]
-            if _QUALITY in designs.doubts
-            else 0.0
+        mask &= quality <= quality[knee] + 2 * np.hypot(
+            designs.doubt(_QUALITY), designs.doubt(_QUALITY)[knee]
         )
-        mask &= quality <= quality[knee] + 2 * np.nan_to_num(doubt)
-    return np.flatnonzero(mask)
+    return mask
 
 
-def compute(designs: Designs, view: View, recoster: Callable[[NDArray[np.int64]], Recost]) -> Phases:
+def compute(
+    designs: Designs,
+    view: View,
+    fields: Sequence[Callable[[], Field]],
+    remake: Callable[[pd.DataFrame], Field],
+) -> Phases:
     """The winners over a grid of the view's two quantities, the rest of the view's what-ifs kept."""
     x, y = (whatif.QUANTITIES[name] for name in (view.flip_x, view.flip_y))
-    rows = candidates(designs, view)
-    xs, ys = (np.array([q.scale.value(200 * n / (STEPS - 1)) for n in range(STEPS)]) for q in (x, y))
-    winners = np.full((STEPS, STEPS), -1)
-    # what changes time is the dearer question: it is asked once a line, prices once a cell
-    across = bool(x.path) or not y.path
-    first, second = (y, x) if across else (x, y)
-    firsts, seconds = (ys, xs) if across else (xs, ys)
-    recost = recoster(rows)
-    few = replace(designs, table=designs.table.iloc[rows].reset_index(drop=True), ghost=None)
-    for i, one in enumerate(firsts):
-        for j, two in enumerate(seconds):
-            change = {**view.change, first.name: float(one), second.name: float(two)}
-            here = recost(few, replace(view, change=change))
-            costs = here.table[PRICE].to_numpy(float)
-            costs = np.where(here.feasible & here.kept(view), costs, np.inf)
-            if len(costs) and np.isfinite(costs).any():
-                winners[(i, j) if across else (j, i)] = int(here.trials[np.nanargmin(costs)])
-    return Phases(xs, ys, winners, {}, "", len(rows))
+    only = {name: values for name, values in view.only.items() if name != "trial"}
+    view = replace(view, only=only, lasso=())  # both are about designs of the study
+    steps = STEPS_OF_LOADS if x.moves_time and y.moves_time else STEPS
+    xs, ys = (np.array([q.scale.value(200 * n / (steps - 1)) for n in range(steps)]) for q in (x, y))
+    start, screened = time.monotonic(), 0
+    tables: list[pd.DataFrame] = []
+    figures: list[NDArray[np.float64]] = []
+    for make in fields:
+        if tables and time.monotonic() - start > SCREENING_S:
+            break
+        field = make()
+        screened += len(field.table)
+        costs = _costs(field, view, [(x, _asked(x, xs)), (y, _asked(y, ys))])
+        kept = _may_win(costs)
+        tables.append(field.table[kept])
+        figures.append(costs[kept])
+    models = len(tables)
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    if len(table):
+        table = table[_may_win(np.vstack(figures))].reset_index(drop=True)
+        table["trial"] = np.arange(len(table))
+    winners = np.full((steps, steps), -1)
+    if len(table):
+        costs = _costs(remake(table), view, [(x, xs), (y, ys)])
+        best = np.where(np.isfinite(costs).any(axis=0), np.argmin(costs, axis=0), -1)
+        winners = best.reshape(steps, steps).T
+    return Phases(xs, ys, winners, table, screened, models, len(fields), {}, {})
+
+
+def _asked(quantity: whatif.Quantity, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """At which values of a quantity candidates are screened."""
+    if quantity.name == "slo":
+        return values
+    last = len(values) - 1
+    return values[[0, last // 4, last // 2, 3 * last // 4, last] if quantity.moves_time else [0, last]]
+
+
+def _costs(
+    field: Field, view: View, axes: list[tuple[whatif.Quantity, NDArray[np.float64]]]
+) -> NDArray[np.float64]:
+    """(rows, first x second) costs over all pairs of values; what moves time is changed least often."""
+    (first, ones), (second, twos) = axes
+    pairs = list(product(range(len(ones)), range(len(twos))))
+    slow = 0 if first.moves_time else 1
+    result = np.empty((len(field.table), len(pairs)))
+    for place in sorted(range(len(pairs)), key=lambda n: pairs[n][slow]):
+        i, j = pairs[place]
+        change = {**view.change, first.name: float(ones[i]), second.name: float(twos[j])}
+        result[:, place] = field.costs(replace(view, change=change))
+    return result
+
+
+def _may_win(costs: NDArray[np.float64]) -> Mask:
+    """Which rows no other row beats or equals at every setting."""
+    finite = np.where(np.isfinite(costs), costs, _NEVER)
+    rows = np.flatnonzero((finite < _NEVER).any(axis=1))
+    mask = np.zeros(len(costs), bool)
+    if len(rows):
+        mask[rows] = non_dominated(finite[rows], keep_equal=False)
+    return mask
 
 
 def named(phases: Phases, designs: Designs, column: str) -> Phases:
-    """The same winners, called by their value of a column."""
-    won = {int(trial) for trial in phases.winners.ravel() if trial >= 0}
+    """The same winners, called by their value of a column, with their trials where the study has them."""
+    won = sorted({int(row) for row in phases.winners.ravel() if row >= 0})
     known = designs.columns.get(column)
-    names = {
-        trial: f"#{trial}"
-        if known is None
-        else known.text(designs.table[column].iloc[designs.row(trial) or 0])
-        for trial in won
+    parameters = [c.name for c in designs.named("parameter")]
+    own = {
+        key: int(trial) for key, trial in zip(_keys(designs.table, parameters), designs.trials, strict=True)
     }
-    return replace(phases, names=names, column=column)
+    keys = _keys(phases.table.iloc[won], parameters) if won else []
+    trials = {row: own[key] for row, key in zip(won, keys, strict=True) if key in own}
+    texts = {
+        row: f"#{trials.get(row, '-')}" if known is None else known.text(phases.table[column].iloc[row])
+        for row in won
+    }
+    return replace(phases, names=texts, trials=trials, column=column)
+
+
+def _keys(table: pd.DataFrame, columns: list[str]) -> list[tuple[str, ...]]:
+    """Each row's values as text that does not depend on how a number is kept."""
+    texts = [
+        [f"{v:.9g}" if isinstance(v, int | float | np.number) and not isinstance(v, bool) and v == v else plain(v)
+         for v in table[name].tolist()]
+        for name in columns
+    ]  # fmt: skip
+    return list(zip(*texts, strict=True)) if texts else [()] * len(table)
 
 
 def flipping(phases: Phases, designs: Designs) -> list[str]:
     """The parameters that are not the same for all winners, those with the most values first."""
-    rows = np.flatnonzero(np.isin(designs.trials, phases.winners))
-    counts = {column.name: designs.table[column.name].iloc[rows].astype(str).nunique()
-              for column in designs.named("parameter")}  # fmt: skip
+    won = phases.table.iloc[sorted({int(row) for row in phases.winners.ravel() if row >= 0})]
+    counts = {column.name: won[column.name].astype(str).nunique() for column in designs.named("parameter")}
     return sorted((name for name, count in counts.items() if count > 1), key=lambda name: -counts[name])
 
 
 def reading(phases: Phases, designs: Designs, view: View) -> str:
-    """The boundaries in words: along the middle of each side, where the winner changes."""
+    """What was looked at, and the boundaries in words: where each choice wins."""
     label = designs.columns[phases.column].label if phases.column in designs.columns else "design"
-    if not phases.choices():
+    choices = phases.choices()
+    if not choices:
         return "Nothing is feasible anywhere here; loosen a limit."
-    basis = f"Cheapest of {phases.candidates:,} designs at least as good as the knee, within the noise"
-    if len(phases.choices()) == 1 and (phases.winners >= 0).all():
+    of = "" if phases.models == phases.all_models else f" of {phases.all_models}"
+    models = "1 model" if phases.all_models == 1 else f"{phases.models}{of} models"
+    basis = (
+        f"Cheapest of {phases.screened:,} designs, all hardware of the space for {models} no worse than the knee's "
+        "within the noise"
+    )
+    if len(choices) == 1 and (phases.winners >= 0).all():
         others = [designs.columns[name].label for name in flipping(phases, designs)]
         hint = f" What does flip: {', '.join(others[:5])}; choose it under `which`." if others else ""
-        return f"{basis}: {label} {phases.choices()[0]} wins everywhere here.{hint}"
-    x, y = (whatif.QUANTITIES[name] for name in (view.flip_x, view.flip_y))
-    middle = len(phases.y) // 2
-    lines = [
-        _along(
-            phases,
-            [int(t) for t in phases.winners[middle]],
-            phases.x,
-            x,
-            f"at {y.label} {y.text(phases.y[middle])}",
-        ),
-        _along(
-            phases,
-            [int(t) for t in phases.winners[:, middle]],
-            phases.y,
-            y,
-            f"at {x.label} {x.text(phases.x[middle])}",
-        ),
-    ]
-    found = [line for line in lines if line] or ["the boundary does not cross the middle of the picture"]
-    return f"{basis}; {label}: " + "; ".join(found) + "."
+        return f"{basis}: {label} {choices[0]} wins everywhere here.{hint}"
+    regions = [region(phases, view, name) for name in choices[:4]]
+    if (phases.winners < 0).any():
+        regions.append(f"nothing is feasible in {np.mean(phases.winners < 0):.0%}")
+    return f"{basis}. By {label}: " + "; ".join(regions) + "."
 
 
-def _along(
-    phases: Phases, winners: list[int], values: NDArray[np.float64], quantity: whatif.Quantity, where: str
-) -> str:
-    """`at 4,096 tokens dram, above 17 USD/GB ssd`; empty where nothing changes."""
-    names = [phases.names.get(trial, "nothing feasible") for trial in winners]
-    turns = [(n, name) for n, name in enumerate(names) if n and name != names[n - 1]]
-    if not turns:
-        return ""
-    edges = [
-        f"above {quantity.label} {quantity.text(float(np.sqrt(values[n - 1] * values[n])))} {name}"
-        for n, name in turns[:4]
-    ]
-    return f"{where}: {names[0]}, " + ", ".join(edges)
+def region(phases: Phases, view: View, name: str) -> str:
+    """`cxl where DRAM price above 17 USD/GB and prompt length below 8,192 tokens (23% of the picture)`."""
+    won = phases.where(name)
+    x, y = (whatif.QUANTITIES[of] for of in (view.flip_x, view.flip_y))
+    ends = [_ends(np.asarray(won.any(axis=0)), phases.x, x), _ends(np.asarray(won.any(axis=1)), phases.y, y)]
+    bounds = " and ".join(end for end in ends if end)
+    inside = won[np.ix_(won.any(axis=1), won.any(axis=0))].mean()
+    # a region that is no rectangle is said to lie within one
+    relation = "where" if inside > 0.9 else "within"
+    where = f" {relation} {bounds}" if bounds else " in parts"
+    return f"{name}{where} ({won.mean():.0%} of the picture)"
+
+
+def _ends(there: Mask, values: NDArray[np.float64], quantity: whatif.Quantity) -> str:
+    """Between which values of a quantity something wins; "" where it is from end to end."""
+    found = np.flatnonzero(there)
+    first, last = int(found[0]), int(found[-1])
+
+    def edge(n: int) -> str:
+        low, high = float(values[n - 1]), float(values[n])
+        return quantity.text((low * high) ** 0.5 if quantity.log else (low + high) / 2)
+
+    low = edge(first) if first else ""
+    high = edge(last + 1) if last + 1 < len(values) else ""
+    if low and high:
+        return f"{quantity.label} from {low} to {high}"
+    return f"{quantity.label} above {low}" if low else f"{quantity.label} below {high}" if high else ""
 
 
 def history() -> list[tuple[str, float]]:

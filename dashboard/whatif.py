@@ -32,6 +32,11 @@ class Quantity:
     price: bool = False
 
     @property
+    def moves_time(self) -> bool:
+        """Whether latency depends on it; cost and carbon alone follow from the others."""
+        return self.field in ("serving.input_tokens", "serving.concurrency")
+
+    @property
     def scale(self) -> Scale:
         """The slider's scale."""
         return Scale(self.low, self.high, self.log)
@@ -106,9 +111,9 @@ def overrides(change: Mapping[str, float]) -> dict[str, float]:
 
 
 def load(change: Mapping[str, float]) -> str:
-    """What of a change touches time or limits, as text; "" where only prices differ."""
+    """What of a change touches time, as text; "" where only prices, limits or hours differ."""
     return " ".join(f"{name}={value:.9g}" for name, value in sorted(change.items())
-                    if name in QUANTITIES and not QUANTITIES[name].path and name != "utilisation")  # fmt: skip
+                    if name in QUANTITIES and QUANTITIES[name].moves_time)  # fmt: skip
 
 
 def altered(change: Mapping[str, float]) -> Callable[[Design], Design]:

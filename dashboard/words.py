@@ -44,11 +44,27 @@ def verdict(designs: Designs, view: View) -> str:
         if (other := best(designs, name, rows)) not in (None, trial)
     ]
     second = f" {against(designs, trial, *rivals[0])}" if rivals else ""
+    second += ties(designs, row)
     within = " within your limits" if view.limits or view.only or view.lasso else ""
     return (
         f"{first}{second} {int(front.sum())} of {int(designs.front.sum())} designs of the front{within}, "
         f"{int(left.sum()):,} of {int(designs.feasible.sum()):,} feasible."
     )
+
+
+def ties(designs: Designs, row: int) -> str:
+    """How many designs no measurement tells apart from the best in quality, and whether this is one of them."""
+    said = ""
+    for name in designs.doubts:
+        best, count = designs.extremes().get(name), int((designs.tied & designs.front).sum())
+        if best is None or not count:
+            continue
+        own = ", this one among them" if designs.tied[row] else ""
+        said += (
+            f" {count} of the front are tied with #{best}, the best in {designs.columns[name].label}{own}: they differ by "
+            "no more than two standard errors."
+        )
+    return said
 
 
 def compromise(designs: Designs, mask: NDArray[np.bool_]) -> int:

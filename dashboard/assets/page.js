@@ -12,6 +12,8 @@
     if (button) button.textContent = theme === "dark" ? "Light" : "Dark";
     const page = fields.get("page") || "trade-off";
     let moved = false;
+    const wide = document.getElementById("wide");
+    if (wide) wide.hidden = page !== "trade-off";
     for (const name of ["trade-off", "flip", "insight"]) {
       const part = document.getElementById(name + "-page");
       if (part && part.hidden !== (name !== page)) {
@@ -39,7 +41,8 @@
         return query;
       },
 
-      click(event) {
+      click(front, flip) {
+        const event = window.dash_clientside.callback_context.triggered_id === "flip" ? flip : front;
         const point = event && event.points && event.points[0];
         if (!point || !Number.isInteger(point.customdata)) return unchanged();
         return { trial: point.customdata };

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from dashboard import phase, whatif
 from dashboard.figures import style
 from dashboard.view import View
@@ -14,10 +16,9 @@ def draw(phases: phase.Phases, view: View, history: list[tuple[str, float]]) -> 
     if not choices:
         return style.empty(view.theme, "nothing is feasible anywhere here")
     x, y = (whatif.QUANTITIES[name] for name in (view.flip_x, view.flip_y))
-    codes = [[choices.index(phases.names[int(t)]) if t >= 0 and phases.names[int(t)] in choices else None for t in line]
-             for line in phases.winners]  # fmt: skip
-    texts = [[f"{phases.names[int(t)]} (#{int(t)})" if t >= 0 else "nothing feasible" for t in line]
-             for line in phases.winners]  # fmt: skip
+    codes = [[choices.index(phases.names[int(row)]) if row >= 0 and phases.names[int(row)] in choices else None
+              for row in line] for line in phases.winners]  # fmt: skip
+    texts = [[_said(phases, int(row)) for row in line] for line in phases.winners]
     last = max(1, len(choices) - 1)
     scale: list[list[Any]] = []
     for number in range(len(choices)):
@@ -25,7 +26,7 @@ def draw(phases: phase.Phases, view: View, history: list[tuple[str, float]]) -> 
         scale += [[number / len(choices), colour], [(number + 1) / len(choices), colour]]
     data: list[dict[str, Any]] = [{
         "type": "heatmap", "x": phases.x.tolist(), "y": phases.y.tolist(), "z": codes, "text": texts,
-        "customdata": phases.winners.tolist(),
+        "customdata": [[phases.trials.get(int(row)) for row in line] for line in phases.winners],
         "zmin": -0.5, "zmax": last + 0.5 if len(choices) > 1 else 0.5, "colorscale": scale,
         "showscale": False, "opacity": 0.85,
         "hovertemplate": f"{x.label} %{{x:.3~g}} {x.unit}<br>{y.label} %{{y:.3~g}} {y.unit}<br>"
@@ -41,7 +42,27 @@ def draw(phases: phase.Phases, view: View, history: list[tuple[str, float]]) -> 
                          showgrid=False)
         for axis, quantity in (("xaxis", x), ("yaxis", y))
     }  # fmt: skip
-    return {"data": data, "layout": style.layout(view.theme, **settings)}
+    notes = [_label(phases, name, look, (x.log, y.log)) for name in choices]
+    return {"data": data, "layout": style.layout(view.theme, annotations=notes, **settings)}
+
+
+def _said(phases: phase.Phases, row: int) -> str:
+    if row < 0:
+        return "nothing feasible"
+    trial = phases.trials.get(row)
+    return style.escape(phases.names[row]) + (
+        f" (#{trial})" if trial is not None else " (not a trial of the study)"
+    )
+
+
+def _label(phases: phase.Phases, name: str, look: style.Theme, logs: tuple[bool, bool]) -> dict[str, Any]:
+    """The name of a choice in the cell of its region that is nearest to the region's middle."""
+    ys, xs = np.nonzero(phases.where(name))
+    nearest = int(np.argmin((xs - xs.mean()) ** 2 + (ys - ys.mean()) ** 2))
+    x, y = phases.x[xs[nearest]], phases.y[ys[nearest]]
+    return {"x": float(np.log10(x) if logs[0] else x), "y": float(np.log10(y) if logs[1] else y), "showarrow": False,
+            "text": style.escape(name), "bgcolor": look.paper, "opacity": 0.85, "borderpad": 3,
+            "font": {"size": 12, "color": look.ink}}  # fmt: skip
 
 
 def _path(history: list[tuple[str, float]], view: View, look: style.Theme) -> dict[str, Any]:

@@ -140,12 +140,25 @@ class _Painter:
             f"{style.escape(self.designs.columns[column].label)} %{{{axis}:.4~g}} {self.designs.columns[column].unit}"
             for axis, column in zip("xyz", self.axes, strict=False)
         ]
+        quality = next((name for name in self.axes if name in self.designs.doubts), "")
+        tied = self.designs.tied[rows] if quality and hover else np.zeros(len(rows), bool)
+        ties = (
+            [f"<br>tied with the best {self.designs.columns[quality].label}" if tie else "" for tie in tied]
+            if tied.any()
+            else []
+        )
         template = (
-            "<b>#%{customdata}</b> " + style.escape(name) + "<br>" + "<br>".join(lines) + "<extra></extra>"
+            "<b>#%{customdata}</b> "
+            + style.escape(name)
+            + "<br>"
+            + "<br>".join(lines)
+            + ("%{text}" if ties else "")
+            + "<extra></extra>"
         )
         return {
             "type": self.kind, "mode": "markers", "name": style.escape(name), **self._at(rows),
             "customdata": self.designs.trials[rows].tolist(),  # Dash looks points up in it, and needs a list
+            **({"text": ties} if ties else {}),
             **({"hovertemplate": template} if hover else {"hoverinfo": "skip"}), **more,
         }  # fmt: skip
 
@@ -247,7 +260,28 @@ class _Painter:
         line = rows[projected_front(*(self.designs.cost(name)[rows] for name in self.axes))]
         doubt = self._doubt(line)
         name = "front of these two" + (" ± 1 standard error" if doubt else "")
-        return [self._line({**self._at(line), **doubt}, name, self.look.ink, "solid")]
+        return [*self._tied(mask), self._line({**self._at(line), **doubt}, name, self.look.ink, "solid")]
+
+    def _tied(self, mask: Mask) -> list[dict[str, Any]]:
+        """The strip in which a figure with doubt cannot be told apart from the best of the front."""
+        name = next((name for name in self.axes if name in self.designs.doubts), "")
+        best = self.designs.row(self.designs.extremes().get(name)) if name else None
+        among = mask & self.designs.tied
+        if best is None or not among.any():
+            return []
+        axis = "xyz"[self.axes.index(name)]
+        values = self.designs.values(name)
+        ends = (
+            float(values[best]),
+            float((values if self.designs.columns[name].sign > 0 else -values)[among].max()),
+        )
+        span = self.designs.values(self.axes[1 if axis == "x" else 0])[self.designs.feasible]
+        low, high = float(np.nanmin(span)), float(np.nanmax(span))
+        along, across = [low, high, high, low, low], [ends[0], ends[0], abs(ends[1]), abs(ends[1]), ends[0]]
+        at = {"x": across, "y": along} if axis == "x" else {"x": along, "y": across}
+        return [{"type": "scatter", "mode": "lines", "fill": "toself", "hoverinfo": "skip", **at,
+                 "name": f"tied with the best {self.designs.columns[name].label}", "line": {"width": 0},
+                 "fillcolor": self.look.accent + "1c"}]  # fmt: skip
 
     def ghost(self, before: Designs) -> list[dict[str, Any]]:
         """The front of these two axes before the what-if, as a dotted line."""
@@ -283,13 +317,35 @@ class _Painter:
                   for axis, name in zip("xyz", self.axes, strict=False)}  # fmt: skip
             rings.append([{
                 "type": "scatter" if self.flat else "scatter3d", "mode": "markers+text", "name": "published", **at,
-                "text": [style.escape(star.name) for star in stars],
-                "textposition": [_AROUND[n % len(_AROUND)] for n in range(len(stars))],
-                "textfont": {"size": 10, "color": self.look.quiet}, "hoverinfo": "text",
+                "text": ["" if near else style.escape(star.name) for star, near in zip(stars, self._crowded(at), strict=True)],
+                "textposition": "middle right", "textfont": {"size": 10, "color": self.look.quiet},
+                "hovertext": [style.escape(star.name) + ", published, on the knee's system" for star in stars],
+                "hoverinfo": "text",
                 "marker": {"symbol": "star" if self.flat else "diamond", "size": 12 if self.flat else 5,
                            "color": self.look.paper, "line": {"width": 1.5, "color": self.look.ink}},
             }])  # fmt: skip
         return [trace for group in rings for trace in group]
+
+    def _crowded(self, at: dict[str, list[float]]) -> list[bool]:
+        """Which marks, in shown units, lie so near another one or a named design that their words would overlap.
+
+        Their names are in the hover.
+        """
+        names = [self.designs.row(trial) for trial in (self.designs.knee, *self.designs.extremes().values())]
+        taken = [row for row in names if row is not None]
+        places = []
+        for axis, name in zip("xy", self.axes, strict=False):
+            values, feasible = self.designs.values(name), self.designs.feasible
+            marks = np.concatenate([np.asarray(at[axis]), values[taken]])
+            ends = np.array([np.nanmin(values[feasible]), np.nanmax(values[feasible])])
+            if axis in self.view.log:
+                marks, ends = np.log10(np.maximum(marks, 1e-300)), np.log10(np.maximum(ends, 1e-300))
+            places.append((marks - ends[0]) / (ends[1] - ends[0] or 1.0))
+        count = len(at["x"])
+        # a name of a dozen letters takes about a sixth of the width, a line a twentieth of the height
+        near = [[abs(places[0][i] - places[0][j]) < 0.17 and abs(places[1][i] - places[1][j]) < 0.05
+                 for j in range(len(places[0])) if j != i] for i in range(count)]  # fmt: skip
+        return [any(row) for row in near]
 
     def chosen(self) -> list[dict[str, Any]]:
         """Rings around the compared designs and the open one: always two traces, the first two of the figure."""
@@ -329,7 +385,6 @@ class _Painter:
         }]  # fmt: skip
 
 
-_AROUND = ("top center", "bottom center", "middle right", "middle left")
 _OPPOSITE = {"top center": "bottom center", "bottom center": "top center"}
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 import cost_models
+from dashboard import phase
 from dashboard.columns import Column, describe
 from dashboard.designs import Designs
 from dashboard.figures.front import Reference
@@ -102,8 +103,11 @@ class MadeSource:
     def recost(self, value: Designs, view: View) -> Designs:
         return replace(value, ghost=value)
 
-    def recoster(self, rows: Any) -> Any:
-        return self.recost
+    def fields(self) -> list[Any]:
+        return [lambda: self.field(self.value.table[phase.good_enough(self.value)].reset_index(drop=True))]
+
+    def field(self, table: pd.DataFrame) -> phase.Field:
+        return phase.Field(table, lambda view: table["usd_per_mtok"].to_numpy())
 
     def document(self, trial: int, view: View) -> dict[str, Any]:
         return DOCUMENT

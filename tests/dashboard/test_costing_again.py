@@ -104,23 +104,58 @@ def test_the_document_of_a_what_if_agrees_with_the_table(study: Study) -> None:
     assert document["quality"]["bits_per_byte"] == asked.table["bits_per_byte"].iloc[asked.row(trial)]
 
 
-def test_every_cell_of_the_phase_diagram_is_won_by_the_cheapest(study: Study) -> None:
+@pytest.mark.parametrize("axes", [("dram", "load"), ("electricity", "utilisation"), ("slo", "ssd")], ids=str)
+def test_every_cell_of_the_phase_diagram_is_won_by_the_cheapest_of_all_hardware(
+    study: Study, axes: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(phase, "SCREENING_S", 600)
     designs = study.read()
-    view = View(flip_x="dram", flip_y="load", flip_of="serving.tables.tier")
-    phases = phase.compute(designs, view, study.recoster)
-    rows = set(phase.candidates(designs, view).tolist())
-    for i, j in ((0, 0), (7, 11), (14, 3)):
-        change = {"dram": float(phases.x[j]), "load": float(phases.y[i])}
-        here = study.recost(designs, View(change=change))
-        costs = {int(here.trials[r]): here.table["usd_per_mtok"].iloc[r] for r in rows if here.feasible[r]}
+    phases = phase.compute(designs, View(flip_x=axes[0], flip_y=axes[1]), study.fields(), study.field)
+    space, good = study._now().record.space, phase.good_enough(designs)
+    models = {repr(model): model for model in map(space.model, (study._now().record.params(int(trial))
+                                                                for trial in designs.trials[good]))}  # fmt: skip
+    assert phases.models == phases.all_models == len(models)
+    last = len(phases.x) - 1
+    for i, j in ((0, 0), (last // 2, last - 3), (last, 3)):
+        change = {axes[0]: float(phases.x[j]), axes[1]: float(phases.y[i])}
+        catalogue = cost_models.load_catalogue(None, whatif.overrides(change))
+        costs = []
+        for model in models.values():
+            alone = cost_models.evaluate(whatif.altered(change)(space.hardware(model)[1]), catalogue)
+            costs += alone["cost.usd_per_mtok"][alone.feasible].tolist()
         winner = int(phases.winners[i, j])
         assert (winner == -1) == (not costs)
         if costs:
-            assert costs[winner] == pytest.approx(min(costs.values()))
+            here = study.field(phases.table).costs(View(change=change))
+            assert here[winner] == pytest.approx(min(costs))
 
 
-def test_nothing_new_is_the_same_value_and_reading_again_costs_nothing(study: Study) -> None:
+def test_winners_that_the_study_has_are_called_by_their_trial(study: Study) -> None:
+    designs = study.read()
+    phases = phase.compute(designs, View(flip_x="dram", flip_y="context"), study.fields(), study.field)
+    called = phase.named(phases, designs, "serving.tables.tier")
+    for row, trial in called.trials.items():
+        params = study._now().record.params(trial)
+        assert called.table["serving.concurrency"].iloc[row] == params["serving.concurrency"]
+    assert set(called.names) == {int(row) for row in phases.winners.ravel() if row >= 0}
+
+
+def test_nothing_new_is_the_same_value(study: Study) -> None:
+    study.read()
     assert study.read() is study.read()
+
+
+def test_the_first_read_costs_nothing_and_the_second_fills_what_no_trial_recorded(storage: str) -> None:
+    source = Study(None, storage)
+    first = source.read()
+    assert "figures" not in vars(source._now())
+    second = source.read()
+    for name in COSTS:
+        finite = np.isfinite(first.table[name])
+        assert finite[first.table["state"] == "COMPLETE"].all()
+        np.testing.assert_allclose(second.table[name][finite], first.table[name][finite])
+        assert np.isfinite(second.table[name]).all()
+    assert source.read() is second
 
 
 def test_a_missing_study_is_one_line_that_helps(storage: str, tmp_path: object) -> None:
