@@ -81,6 +81,10 @@ def cards(designs: Designs, view: View) -> list[Card]:
     if len(rows):
         result += [share(designs, view, rows), placement(designs, view, rows)]
         result += [size(designs, view, rows)] if "table_bytes" in designs.columns else []
+    if "table_bytes" in designs.columns:
+        from dashboard.figures import traffic  # which needs Card
+
+        result.append(traffic.card(view))
     result += [progress(designs, view), importance(designs, view), correlation(designs, view)]
     return result
 
