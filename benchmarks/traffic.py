@@ -7,6 +7,7 @@
                                                  environment of its own that has it (GPLv3, and it may abort)
     python -m benchmarks.traffic mtkahypar PY    the partitioner against mtkahypar, likewise
     python -m benchmarks.traffic placement       co-access placement: communities, and the bundled text
+    python -m benchmarks.traffic admission       Bandana's rule of admission on the bundled text
 
 Prints tables and writes benchmarks/traffic.json. Speeds are per CPU second of one core.
 """
@@ -28,7 +29,14 @@ from numpy.typing import NDArray
 from codesign.traffic.check import compare
 from codesign.traffic.measure import profile
 from codesign.traffic.partition import social_hash
-from codesign.traffic.placement import places, rows_per_block, window_reads
+from codesign.traffic.placement import (
+    THRESHOLDS,
+    best_threshold,
+    block_reads,
+    places,
+    rows_per_block,
+    window_reads,
+)
 from codesign.traffic.replay import s3_fifo_hits, stack_distances
 from codesign.traffic.reuse import reuse_times, survival
 from codesign.traffic.rows import head_rows, shared_reads
@@ -237,6 +245,24 @@ def placement() -> dict[str, Any]:
     return found
 
 
+def admission() -> list[dict[str, Any]]:
+    """Block reads per row read on documents not seen, bundled text, order 2, by cache and threshold."""
+    old, new = read().stream.head(800_000).held_out(0.25)
+    learnt, tried = (shared_reads(each, (2,), 100_003, 1)[0][:, 0] for each in (old, new))
+    count = int(max(learnt.max(), tried.max())) + 1
+    place = places(*window_reads(old, learnt), learnt, count, 32)["by_co_access"]
+    frequency = np.bincount(learnt, minlength=count)
+    found = []
+    for share in (0.01, 0.05, 0.2):
+        size = round(share * count)
+        row = {"cache_share": share, "none": block_reads(tried, place, 32, size)}
+        row |= {f"t={t}": block_reads(tried, place, 32, size, frequency > t) for t in THRESHOLDS}
+        row["chosen"] = best_threshold(tried, place, 32, size, frequency, 0.1)
+        found.append(row)
+        print({name: round(value, 4) for name, value in row.items()}, flush=True)
+    return found
+
+
 def main(arguments: list[str]) -> None:
     """Run and record."""
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
@@ -247,6 +273,8 @@ def main(arguments: list[str]) -> None:
         results["libcachesim"] = against_libcachesim(arguments[1])
     elif arguments[:1] == ["mtkahypar"]:
         results["mtkahypar"] = against_mtkahypar(arguments[1])
+    elif arguments[:1] == ["admission"]:
+        results["admission"] = admission()
     elif arguments[:1] == ["placement"]:
         results["placement"] = placement()
     else:

@@ -178,7 +178,7 @@ class Profile:
             name = self.about.get("name", "the traffic profile")
             raise InputError(
                 f"{name}: has no N-gram order {order}, only {', '.join(map(str, self.orders))}; "
-                f"measure it with `codesign traffic TEXT --orders {order}`"
+                "choose a model of lower max_order"
             )
         return self.orders.index(order)
 

@@ -23,8 +23,11 @@ def document(
     from codesign.traffic.report import document as report
     from codesign.traffic.source import read
     from cost_models import read_model
+    from cost_models.errors import InputError
 
     shape = read_model(model)
+    if shape.engram is None:
+        raise InputError(f"{shape.name}: has no Engram tables; name a model that has, e.g. {MODEL}")
     source = read(texts, progress=progress, **reading)
     about = {"name": source.name, "tokens": source.stream.tokens, "tokenizer": source.tokenizer}
     measured = profile(source.stream, about=about, progress=progress)

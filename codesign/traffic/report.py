@@ -15,7 +15,6 @@ from codesign.traffic.statistics import coverage, distinct_share, growth, skew
 from codesign.traffic.stream import ngram_keys
 from cost_models import tables
 from cost_models.design import Model
-from cost_models.errors import InputError
 from cost_models.replacement import POLICIES
 from cost_models.traffic import Profile
 
@@ -37,8 +36,7 @@ def document(
     of the model share, `rate` the hits per read before deduplication.
     """
     engram = model.engram
-    if engram is None:
-        raise InputError(f"{model.name}: has no Engram tables; name a model that has, e.g. engram-27b")
+    assert engram is not None
     say = progress or (lambda line: None)
     stream = source.stream
     keys = dict(ngram_keys(stream, tables.orders(engram)))

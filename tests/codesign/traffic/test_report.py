@@ -9,9 +9,13 @@ import pytest
 
 from codesign import traffic
 from codesign.traffic.measure import profile
+from codesign.traffic.replay import stack_distances
 from codesign.traffic.report import warnings
+from codesign.traffic.rows import shared_reads
+from codesign.traffic.sizing import miniature
 from codesign.traffic.source import Source, read
-from codesign.traffic.stream import requests
+from codesign.traffic.statistics import draw_error
+from codesign.traffic.stream import ngram_keys, requests
 from cost_models.errors import InputError
 from cost_models.traffic import Profile
 
@@ -42,6 +46,9 @@ def test_the_document_has_what_scripts_rely_on(texts: Path, tmp_path: Path) -> N
         assert {entry["policy"] for entry in row["hit_rate"]} >= {"lru"}
         assert all(0 <= entry["rate"] <= 1 for entry in row["hit_rate"])
     assert answer["blocks"]["bytes"] == 4096
+    assert [row["hit_rate"] for row in answer["sizes"]] == [0.5, 0.7, 0.8, 0.9]
+    admission = answer["blocks"]["admission"]["2"]
+    assert admission["best"] <= 1.02 * min(admission["none"], admission["all"])
     assert set(answer["blocks"]["order"]["2"]) >= {"as_hashed", "by_frequency", "by_co_access"}
     reads = {row["layout"]: row["reads_per_token"][0] for row in answer["layouts"]}
     assert reads["independent"] == 32
@@ -111,3 +118,31 @@ def test_long_documents_are_tokenised_in_pieces_without_loss(monkeypatch: pytest
     documents = ["one two\n" * 200, "three", "", "four " * 500, "two"]
     found = list(source._encode(coder, documents, None))
     assert [coder.decode(ids.tolist()) for ids in found] == documents
+
+
+def test_a_few_unlike_documents_make_a_doubtful_profile() -> None:
+    random = np.random.default_rng(0)
+    alike = requests([random.integers(0, 300, 2000) for _ in range(40)])
+    unlike = requests([random.integers(0, width, 2000) for width in (30, 3000) * 20])
+    errors = [
+        draw_error(stream, next(keys for _, keys in ngram_keys(stream, (2,)))) for stream in (alike, unlike)
+    ]
+    assert errors[0] < 0.005 < 0.04 < errors[1]
+    # half of the documents hit nearly always, half nearly never: sd 0.5 over the root of 40
+    assert errors[1] == pytest.approx(0.5 / 40**0.5, rel=0.25)
+    made = profile(unlike)
+    assert any(
+        "documents differ" in line for line in warnings(Source(unlike, "x", "ids", 3000, 40, 1.0), made)
+    )
+
+
+def test_the_miniature_gives_the_size_that_an_exact_replay_needs(source: Source) -> None:
+    columns = [(2, 50_000.0, 4), (3, 50_000.0, 4)]
+    found = miniature(source.stream, columns, (0.3, 0.5, 1.0), 1)
+    assert found[2] is None, "first reads cannot hit"
+    assert found[0] is not None and found[1] is not None
+    reads = shared_reads(source.stream, (2, 3), 50_000, 1)[0].ravel()
+    distance = stack_distances(reads)[reads.size // 2 :]
+    for rows, hits in zip(found[:2], (0.3, 0.5), strict=True):
+        assert rows is not None
+        assert ((distance > 0) & (distance <= rows / 4)).mean() == pytest.approx(hits, abs=0.02)
