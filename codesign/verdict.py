@@ -12,7 +12,8 @@ def verdict(document: dict[str, Any]) -> str:
     if not document["feasible"]:
         amounts = document["violations"].items()
         broken = [f"{name}{_by(name, amount)}" for name, amount in amounts if amount is None or amount > 0]
-        return f"Not feasible: breaks {', '.join(broken)}."
+        reasons = "".join(f"; {reason}" for reason in document.get("reasons", ()))
+        return f"Not feasible: breaks {', '.join(broken)}{reasons}."
     latency, usd = document["latency"], number(document["cost"]["usd_per_mtok"])
     if latency["tpot_s"] is None:
         return f"Feasible: {duration(latency['ttft_s'])} to the first token."

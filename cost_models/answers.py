@@ -14,6 +14,7 @@ from cost_models.catalogue import Catalogue
 from cost_models.design import DTYPE_BYTES, GIB, Design
 from cost_models.document import Result, breakdown
 from cost_models.evaluation import Evaluation, evaluate
+from cost_models.memory import layout_reasons
 
 _PLACES = {
     "hbm": "accelerator memory",
@@ -23,6 +24,8 @@ _PLACES = {
     "remote": "remote memory",
 }
 _SHARING = {"rank": "one per data-parallel rank", "numa": "one per NUMA node", "node": "one per node"}
+_READING_S = 0.1  # per output token: ten tokens a second, faster than people read
+_SMALL_WAIT = 0.05  # share of a step or prompt that a deployer would not notice
 _ROW_TYPES = ("bf16", "fp8", "nvfp4")
 
 
@@ -50,6 +53,8 @@ def answers(evaluation: Evaluation, i: int | None = None) -> list[Answer]:
             _pool(design, catalogue),
             _unified(design, result),
         ]
+        if "ssd" in (design.serving.tables.tier, design.serving.tables.cache_tier):
+            found.insert(5, _wear(design, result, catalogue))
     found.append(_loading(design, result, one))
     return found
 
@@ -62,12 +67,12 @@ def text(evaluation: Evaluation, i: int | None = None) -> str:
 def _fits(design: Design, one: Evaluation) -> Answer:
     broken = {name: float(amount) for name, amount in one.violations.items() if amount > 0}
     left = f"{_count(one['memory.kv_tokens'])} KV tokens remain per accelerator"
-    served = f"{_count(one['memory.concurrency'])} sequences per replica"
+    served = _sequences(one["memory.concurrency"]) + " per replica"
     if not broken:
         sentence = f"Yes: {left} ({_size(one['memory.kv_bytes_available'])}), and it serves {served}."
     else:
         reasons = ", ".join(f"{name} by {_amount(name, amount)}" for name, amount in broken.items())
-        sentence = f"No: it breaks {reasons}; {left}."
+        sentence = f"No: it breaks {'; '.join([reasons, *layout_reasons(design)])}; {left}."
     return Answer("Does it fit, and how many KV tokens are left?", sentence)
 
 
@@ -84,20 +89,29 @@ def _placement(design: Design, one: Evaluation, catalogue: Catalogue) -> Answer:
         fits = not room and found.violations["hbm"] <= 0
         rows.append((tier, fits, found))
     fitting = [(tier, found) for tier, fits, found in rows if fits]
+    question = "Accelerator memory, host, CXL or disk for this layout?"
     if not fitting:
-        return Answer("Which tier should hold the tables?", "None of the tiers of this system holds them.")
+        return Answer(question, "None of the tiers of this system holds the tables.")
     best = min(fitting, key=lambda row: float(row[1]["cost.usd_per_mtok"]))
+    cheapest = float(best[1]["cost.usd_per_mtok"])
+    alike = [tier for tier, found in fitting if float(found["cost.usd_per_mtok"]) < 1.01 * cheapest]
     said = ", ".join(
-        f"{_PLACES[tier]} {float(found['cost.usd_per_mtok']):.3g} USD/Mtok "
-        f"at {_count(found['memory.kv_tokens'])} KV tokens"
+        f"{_PLACES[tier]} {float(found['cost.usd_per_mtok']):.3g} USD/Mtok with "
+        f"{_sequences(found['memory.concurrency'])}"
         for tier, found in fitting
     )
-    out = [_PLACES[tier] for tier, fits, _ in rows if not fits]
-    rest = f" No room in {', '.join(out)}." if out else ""
+    verdict = " and ".join(_PLACES[tier] for tier in alike)
+    host = design.system.host
+    there = {"hbm": 1.0, "dram": host.dram_bytes, "cxl": host.cxl_bytes, "ssd": host.ssd_bytes,
+             "remote": host.remote_bytes}  # fmt: skip
+    full = [_PLACES[tier] for tier, fits, _ in rows if not fits and float(np.asarray(there[tier])) > 0]
+    absent = [_PLACES[tier] for tier, fits, _ in rows if not fits and float(np.asarray(there[tier])) == 0]
+    rest = f" Too small: {', '.join(full)}." if full else ""
+    rest += f" Not in this system: {', '.join(absent)}." if absent else ""
     return Answer(
-        "Accelerator memory, host, CXL or disk for this layout?",
-        f"{_sentence([_PLACES[best[0]]])[:-1]} is cheapest per token, with as many sequences as each holds: "
-        f"{said}.{rest}",
+        question,
+        f"{verdict[:1].upper()}{verdict[1:]} {'cost' if len(alike) > 1 else 'costs'} least per token once each is "
+        f"filled with as many sequences as it admits: {said}.{rest}",
     )
 
 
@@ -124,16 +138,26 @@ def _hidden(design: Design, result: Result) -> Answer:
 
 def _host_bill(design: Design, result: Result, catalogue: Catalogue) -> Answer:
     one_copy, nodes = tables.table_bytes(design.model), float(np.asarray(design.system.nodes))
+    question = "What does host memory cost, copies included?"
+    if np.any(result.parts.accelerator.unified_memory):
+        sentence = (
+            f"Nothing more: one copy is {_size(one_copy)} of the memory that host and accelerator share."
+        )
+        return Answer(question, sentence)
     usd = float(np.asarray(result.parts.tiers["dram"].usd_per_byte))
-    bills = []
+    bills: dict[float, list[str]] = {}
     for sharing, words in _SHARING.items():
         other = _placed(design, "dram", sharing=sharing)
         held = float(np.asarray(evaluate(other, catalogue).result().memory.host_tables["dram"]))
-        bills.append(f"{_size(held)} and {held * usd * nodes:,.0f} USD with {words}")
-    return Answer(
-        "What does host memory cost, copies included?",
-        f"One copy is {_size(one_copy)}; per node (all nodes' price) {'; '.join(bills)}.",
+        bills.setdefault(held, []).append(words)
+    where = "" if nodes == 1 else f" a node, on all {nodes:.0f}"
+    said = "; ".join(
+        f"{' or '.join(words)}: {_size(held)}{where}, {held * usd * nodes:,.0f} USD"
+        for held, words in bills.items()
     )
+    included = float(np.asarray(result.parts.tiers["dram"].included_bytes))
+    sold = f" {_size(included)} a node are sold with the accelerators." if included else ""
+    return Answer(question, f"One copy is {_size(one_copy)}. With {said}.{sold}")
 
 
 def _disk(design: Design, catalogue: Catalogue) -> Answer:
@@ -145,14 +169,46 @@ def _disk(design: Design, catalogue: Catalogue) -> Answer:
     decode, prefill = found.lookup.decode, found.lookup.prefill
     step = float(np.asarray(found.latency.decode_step_s)) or float("inf")
     needed = float(np.asarray(decode.tier_reads.get("ssd", 0.0))) * float(np.asarray(decode.tokens)) / step
-    said = [f"the drives give {rate / 1e3:,.0f} k reads/s at queue depth {depth:.0f}"]
+    drives = max(float(np.asarray(tier.units)), 1.0)
+    said = []
     if needed:
+        waits = float(np.asarray(decode.stall_s))
         said.append(
-            f"decoding asks for {needed / 1e3:,.0f} k reads/s and waits {_time(decode.stall_s)} a step"
+            f"{_do(waits / step)} for decoding, where each step waits {_time(waits)} ({100 * waits / step:.1f} %)"
         )
     if float(np.asarray(prefill.time_s)):
-        said.append(f"a cold prompt waits {_time(prefill.stall_s)} more")
-    return Answer("RAM or SSD, for decoding and for a cold prompt?", _sentence(said))
+        waits, takes = (float(np.asarray(x)) for x in (prefill.stall_s, found.latency.prefill_s))
+        said.append(
+            f"{_do(waits / takes)} for a cold prompt, which waits {_time(waits)} of {_time(takes)} "
+            f"({100 * waits / takes:.1f} %)"
+        )
+    asked = f"decoding asks for {needed / 1e3:,.3g} k reads/s; " if needed else ""
+    count = f"{drives:.0f} drive{'s' if drives > 1 else ''} give{'s' if drives == 1 else ''}"
+    stated = "" if float(np.asarray(design.system.host.ssd_bytes)) else " (none is stated; one is assumed)"
+    return Answer(
+        "RAM or SSD, for decoding and for a cold prompt?",
+        f"{_sentence(said)} {asked[:1].upper()}{asked[1:]}{count} {rate / 1e3:,.0f} k reads/s at queue depth "
+        f"{depth:.0f}{stated}.",
+    )
+
+
+def _do(share: float) -> str:
+    return "SSD will do" if share <= _SMALL_WAIT else "RAM"
+
+
+def _wear(design: Design, result: Result, catalogue: Catalogue) -> Answer:
+    """Tables are only read; what wears a drive is loading them anew."""
+    tier, written = result.parts.tiers["ssd"], tables.table_bytes(design.model)
+    capacity, rated = float(np.asarray(tier.capacity_bytes)), float(np.asarray(tier.writes_per_day))
+    question = "Do the drives wear out?"
+    if not rated or not capacity:
+        return Answer(question, "Tables are only read; no drive writes are rated for this part.")
+    years = cost.ssd_life_years(written, capacity, rated, catalogue)
+    return Answer(
+        question,
+        f"Tables are only read. Written anew once a day ({_size(written)}), they use up the rated writes of the "
+        f"drives in {float(np.asarray(years)):,.0f} years.",
+    )
 
 
 def _balance(design: Design, result: Result) -> Answer:
@@ -204,43 +260,76 @@ def _binds(design: Design, result: Result, one: Evaluation, catalogue: Catalogue
 
 
 def _next_step(design: Design, result: Result, one: Evaluation, catalogue: Catalogue) -> str:
-    """The free step first: fill the KV cache. Then the purchase that lowers the cost per token most beyond it."""
-    full = replace(design, serving=replace(design.serving, concurrency=0))
+    """The free step first: more sequences. Then the purchase that lowers the cost per token most beyond it."""
     price = float(np.asarray(one["cost.usd_per_mtok"])) if one.feasible else float("inf")
+    slowest = _slowest(design, one)
     said = []
-    filled = evaluate(full, catalogue)
-    if filled.feasible and float(np.asarray(filled["cost.usd_per_mtok"])) < price:
-        now = float(np.asarray(filled["cost.usd_per_mtok"]))
-        sequences = _count(filled["memory.concurrency"])
-        said.append(f"nothing yet: {sequences} sequences fill the KV cache (-> {now:.3g} USD/Mtok)")
-        price = now
+    more = _fuller(design, slowest, catalogue)
+    if more is not None and float(more["cost.usd_per_mtok"]) < 0.99 * price:
+        price = float(more["cost.usd_per_mtok"])
+        times = ""
+        if design.serving.phase != "prefill":
+            before, after = _time(one["latency.tpot_s"]), _time(more["latency.tpot_s"])
+            times = f", at {after} per output token instead of {before}"
+        said.append(
+            f"nothing yet: serve {_sequences(more['memory.concurrency'])} per replica for {price:.3g} USD/Mtok{times}"
+        )
     best = ""
-    for words, other in _purchases(full, result):
-        found = evaluate(other, catalogue)
-        if found.feasible and float(np.asarray(found["cost.usd_per_mtok"])) < price:
-            best, price = words, float(np.asarray(found["cost.usd_per_mtok"]))
+    for words, other in _purchases(design, result):
+        found = _fuller(other, slowest, catalogue)
+        if found is not None and float(found["cost.usd_per_mtok"]) < 0.99 * price:
+            best, price = words, float(found["cost.usd_per_mtok"])
     if best:
-        said.append(f"{'then ' if said else ''}{best} (-> {price:.3g} USD/Mtok)")
+        said.append(f"{'then ' if said else ''}{best} ({price:.3g} USD/Mtok)")
     if not said:
-        return "Neither more device memory nor host memory for the tables lowers the cost per token."
+        return (
+            "Nothing on offer lowers the cost per token: device memory, compute, host memory for the tables."
+        )
     return _sentence(["buy " + said[0], *said[1:]])
 
 
-def _purchases(full: Design, result: Result) -> list[tuple[str, Design]]:
-    """What a deployer can buy, each with as many sequences as then fit."""
-    system, tables_at = full.system, full.serving.tables
-    held, host = float(np.asarray(result.parts.accelerator.memory_bytes)), full.system.host
+def _slowest(design: Design, one: Evaluation) -> float:
+    """Seconds per output token that more sequences may lead to: the design's limit, or reading speed."""
+    limit = design.limits.tpot_s
+    if limit is not None:
+        return float(np.asarray(limit))
+    return max(_READING_S, float(np.asarray(one["latency.tpot_s"])))
+
+
+def _fuller(design: Design, slowest: float, catalogue: Catalogue) -> Evaluation | None:
+    """The cheapest number of sequences from one to a full KV cache that keeps the limits; None where none does."""
+    most = evaluate(replace(design, serving=replace(design.serving, concurrency=0)), catalogue)
+    counts = np.unique(np.geomspace(1, max(float(np.asarray(most["memory.concurrency"])), 1), 33).astype(int))
+    many = evaluate(replace(design, serving=replace(design.serving, concurrency=counts)), catalogue)
+    right = many.feasible & (many["latency.tpot_s"] <= slowest)
+    if not np.any(right):
+        return None
+    best = int(np.argmin(np.where(right, many["cost.usd_per_mtok"], np.inf)))
+    return evaluate(many.one(best), catalogue)
+
+
+def _purchases(design: Design, result: Result) -> list[tuple[str, Design]]:
+    """What a deployer can buy, in words and as a design."""
+    system, tables_at = design.system, design.serving.tables
+    held, host = float(np.asarray(result.parts.accelerator.memory_bytes)), design.system.host
+
     found = [
         (
-            "accelerators with half as much memory again",
-            replace(full, system=replace(system, hbm_bytes=1.5 * held)),
-        )
+            "accelerators with half as much memory again and the bandwidth of its stacks, were they made",
+            replace(design, system=replace(system, hbm_bytes=1.5 * held)),
+        ),
+        (
+            "accelerators with a quarter more peak compute, were they made",
+            replace(design, system=replace(system, peak_scale=1.25)),
+        ),
     ]
-    if full.model.engram is not None and tables_at.tier != "dram":
-        room = max(float(np.asarray(host.dram_bytes)), tables.table_bytes(full.model))
-        moved = replace(full.serving, tables=replace(tables_at, tier="dram", cache_tier="", cache_bytes=0.0))
+    if design.model.engram is not None and tables_at.tier != "dram":
+        room = max(float(np.asarray(host.dram_bytes)), tables.table_bytes(design.model))
+        moved = replace(
+            design.serving, tables=replace(tables_at, tier="dram", cache_tier="", cache_bytes=0.0)
+        )
         bought = replace(system, host=replace(host, dram_bytes=room))
-        found.append(("host memory for the tables", replace(full, system=bought, serving=moved)))
+        found.append(("host memory for the tables", replace(design, system=bought, serving=moved)))
     return found
 
 
@@ -279,6 +368,9 @@ def _loading(design: Design, result: Result, one: Evaluation) -> Answer:
     held = sum(float(np.asarray(x)) for name, x in result.memory.host_tables.items() if name != "ssd")
     held += per_node * float(np.asarray(result.memory.tables_bytes))
     drives = float(np.asarray(result.parts.tiers["ssd"].bandwidth))
+    stated = (
+        "" if float(np.asarray(design.system.host.ssd_bytes)) else " (no drive is stated; one is assumed)"
+    )
     seconds = (ranks + held) / drives
     first = (
         ""
@@ -293,7 +385,7 @@ def _loading(design: Design, result: Result, one: Evaluation) -> Answer:
     return Answer(
         "How long until the first answer?",
         f"Loading {_size(ranks + held)} per node takes {seconds:,.0f} s from drives of "
-        f"{drives / 1e9:.0f} GB/s.{first}",
+        f"{drives / 1e9:.0f} GB/s{stated}.{first}",
     )
 
 
@@ -310,6 +402,11 @@ def _sentence(parts: list[str]) -> str:
 
 def _size(value: Any) -> str:
     return f"{float(np.asarray(value)) / GIB:,.1f} GiB"
+
+
+def _sequences(value: Any) -> str:
+    count = float(np.asarray(value))
+    return f"{count:,.0f} sequence{'' if count == 1 else 's'}"
 
 
 def _count(value: Any) -> str:

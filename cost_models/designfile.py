@@ -84,7 +84,7 @@ class DesignFile:
             try:
                 check()
             except InputError as error:
-                field_ = ".".join(path)
+                field_ = ".".join(map(str, path))
                 reason = str(error).removeprefix(f"{field_} ")
                 raise InputError(f"{self.document.where(*path)}: {field_}: {reason}") from None
 

@@ -14,7 +14,7 @@ from cost_models.design import Design, Number
 from cost_models.energy import Energy
 from cost_models.latency import Latency, Steps
 from cost_models.lookup import Lookup, Reads
-from cost_models.memory import Memory
+from cost_models.memory import Memory, layout_reasons
 from cost_models.parts import Parts
 
 # Figures of each record by their names in the document: those that arrays of designs are compared by ...
@@ -118,6 +118,7 @@ def document(design: Design, result: Result, quality: Any = None) -> dict[str, A
     if design.limits.bits_per_byte is not None and found["quality"] is not None:
         excess = found["quality"]["bits_per_byte"] - float(np.asarray(design.limits.bits_per_byte))
         found["violations"]["bits_per_byte"] = excess
+    found["reasons"] = layout_reasons(design)
     found["feasible"] = all(amount <= 0 for amount in found["violations"].values())
     found["latency"]["expected_error"] = constants.expected_error(
         str(result.parts.accelerator.name), is_varied(design.system)

@@ -234,6 +234,33 @@ def layout_violation(design: Design) -> Number:
     return broken
 
 
+def layout_reasons(design: Design) -> list[str]:
+    """What of a scalar design does not divide evenly, in words; empty where `layout_violation` is 0."""
+    model, system, s = design.model, design.system, design.serving
+    t, d, p, e = s.tensor_parallel, s.data_parallel, s.pipeline_parallel, s.expert_parallel
+    heads, keys = model.attention.heads, model.attention.kv_heads
+    rules = [
+        (system.accelerators % (t * d * p), f"{system.accelerators} accelerators are no multiple of "
+         f"tensor_parallel x data_parallel x pipeline_parallel = {t * d * p}"),
+        (system.accelerators % system.nodes, f"{system.accelerators} accelerators over {system.nodes} nodes"),
+        (heads % t, f"tensor_parallel must divide the {heads} attention heads, got {t}"),
+        (p > model.layers, f"pipeline_parallel must be at most the {model.layers} layers, got {p}"),
+    ]  # fmt: skip
+    if model.attention.kind == "gqa":
+        rules.append(
+            (min(keys % t, t % keys), f"tensor_parallel {t} and {keys} KV heads: one must divide the other")
+        )
+    if model.moe is None:
+        rules.append((e > 1, f"expert_parallel must be 1, since the model has no experts; got {e}"))
+    else:
+        experts = model.moe.routed_experts
+        rules.append(
+            ((t * d) % e, f"expert_parallel must divide tensor_parallel x data_parallel = {t * d}, got {e}")
+        )
+        rules.append((experts % e, f"expert_parallel must divide the {experts} experts, got {e}"))
+    return [words for broken, words in rules if broken]
+
+
 def _weights_per_accelerator(model: Model, t: Number, d: Number, p: Number) -> Number:
     w = weight_bytes(model)
     keys = w.keys / np.minimum(t, model.attention.kv_heads) if w.keys else 0.0

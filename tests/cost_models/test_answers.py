@@ -75,7 +75,7 @@ def test_synchronous_reads_are_said_to_be_waited_for() -> None:
 
 def test_a_tier_without_room_is_not_recommended() -> None:
     found = said(design())[QUESTIONS[1]]
-    assert "No room in CXL memory" in found and "CXL memory 0" not in found
+    assert "Not in this system: CXL memory" in found and "CXL memory 0" not in found
 
 
 def test_one_memory_is_recognised() -> None:

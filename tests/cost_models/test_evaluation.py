@@ -51,6 +51,7 @@ KEYS = {
     "carbon": {"operational_g_per_mtok", "embodied_kg"},
     "quality": None,
     "sources": None,
+    "reasons": None,
 }  # fmt: skip
 
 
@@ -170,7 +171,7 @@ def many(draw: st.DrawFn) -> Design:
             column(st.sampled_from([512, 8192])),
             TablePlacement(
                 column(tiers), column(st.booleans()), column(st.sampled_from(["", "hbm", "dram"])), column(gib),
-                column(st.sampled_from(["rank", "numa", "node"])),
+                sharing=column(st.sampled_from(["rank", "numa", "node"])),
             ),
             column(st.sampled_from([0, 1024])),
         ),
