@@ -7,7 +7,7 @@ from dash import ALL, ClientsideFunction, Dash, Input, Output, Patch, State, ctx
 from dash.exceptions import PreventUpdate
 
 from cost_models.errors import CodesignError
-from dashboard import compare, controls, details, grid, interactions, layout, phase, takehome, words
+from dashboard import compare, controls, details, grid, interactions, layout, phase, report, takehome, words
 from dashboard.desk import Desk
 from dashboard.figures import flip, front, insight, parallel
 from dashboard.view import View
@@ -72,6 +72,7 @@ def _changing(app: Dash, desk: Desk) -> None:
         Output(_LIMITS, "value"),
         Output(_CHANGES, "value"),
         Output("scenario", "value"),
+        Output("table", "filterModel"),
         [Input(name, "value") for name in plain],
         Input(_LIMITS, "value"),
         Input(_CHANGES, "value"),
@@ -81,14 +82,16 @@ def _changing(app: Dash, desk: Desk) -> None:
             Input("parallel", "restyleData"),
             Input("table", "cellClicked"),
         ],
+        Input("table", "filterModel"),
         [Input(name, "n_clicks") for name in ("reset", "theme-button", "save")],
         Input({"type": "act", "do": ALL, "on": ALL}, "n_clicks"),
         VIEW,
         State(_PARTS, "data"),
         State("save-name", "value"),
+        State("table", "filterModel"),
     )
     def change_view(*inputs: Any) -> tuple[Any, ...]:
-        query, parts, name = inputs[-3:]
+        query, parts, name, model = inputs[-4:]
         before = desk.complete(View.parse(query))
         opening = not any(parts)
         after = before if opening else _after(desk, before, name)
@@ -115,7 +118,10 @@ def _changing(app: Dash, desk: Desk) -> None:
             no_update if item["id"] == held else controls.lever(item["id"]["quantity"], after, catalogue)
             for item in ctx.outputs_list[3]
         ]
-        return after.query(), moved, handles, levers, after.scenario or "study"
+        # limits stand in the headings of the table too, as filters
+        headings = grid.filters(desk.designs(after), after, model or {})
+        shown = no_update if headings == (model or {}) else headings
+        return after.query(), moved, handles, levers, after.scenario or "study", shown
 
 
 def _after(desk: Desk, view: View, name: str | None) -> View:
@@ -124,7 +130,9 @@ def _after(desk: Desk, view: View, name: str | None) -> View:
     for event in ctx.triggered:
         identity = ctx.triggered_prop_ids[event["prop_id"]]
         designs = desk.designs(view)
-        if identity == "save":
+        if event["prop_id"] == "table.filterModel":
+            view = grid.limited(designs, view, event["value"] or {}, view)
+        elif identity == "save":
             view = interactions.save(view, name, designs) if event["value"] else view
         else:
             view = desk.complete(interactions.apply(view, identity, event["value"], designs, scales))
@@ -238,6 +246,15 @@ def _taking_home(app: Dash, desk: Desk) -> None:
         view = desk.complete(View.parse(query))
         designs = desk.designs(view)
         return {"content": grid.csv(designs, view), "filename": takehome.file_name(designs.study, "csv")}
+
+    @app.callback(
+        Output("download", "data", allow_duplicate=True), Input("selection-report", "n_clicks"), VIEW,
+        prevent_initial_call=True,
+    )  # fmt: skip
+    def report_selection(_: int, query: str) -> dict[str, Any]:
+        view = desk.complete(View.parse(query))
+        designs = desk.designs(view)
+        return {"content": report.page(designs, view), "filename": takehome.file_name(designs.study, "html")}
 
     @app.callback(
         Output("download", "data", allow_duplicate=True), Output("problem", "children"),

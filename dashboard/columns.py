@@ -32,6 +32,7 @@ FIGURES: dict[str, tuple[str, str, float]] = {
     "embodied_kg": ("embodied CO2e", "kg", 1.0),
     "hbm_bytes": ("HBM in use", "GiB", 2.0**-30),
     "kv_tokens": ("KV tokens per accelerator", "", 1.0),
+    "model.total_parameters": ("total parameters", "billion", 1e-9),
     "table_bytes": ("Engram tables", "GiB", 2.0**-30),
 }
 ROLES = ("objective", "figure", "parameter", "violation")

@@ -1,5 +1,6 @@
 """Rows of the table, as the browser asks for them: sorted, filtered, a block at a time."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,78 @@ def ordered(designs: Designs, view: View, request: dict[str, Any]) -> NDArray[np
             key = np.asarray(values, float)
             keys.append(-key if item.get("sort") == "desc" else key)
     return rows[np.lexsort(keys)]
+
+
+def limited(designs: Designs, view: View, model: dict[str, Any], before: View) -> View:
+    """The view whose limits are what the headings' filters say; `before` is the view that they last agreed with.
+
+    A range becomes a limit, a rule for text the values that pass it. A filter that is gone lifts its limit. Other
+    rules (blank, not equal) and filters on the number of a design stay in the table.
+    """
+    for column in table_columns(designs):
+        name, rule = column.name, model.get(column.name)
+        if column.numeric:
+            ends = _range(rule, column) if rule else None
+            if ends is not None:
+                view = view.limit(name, *ends)
+            elif not rule and name in before.limits:
+                view = view.limit(name, None, None)
+        elif rule or len(before.only.get(name, ())) == 1:
+            values = sorted(set(designs.table[name][passes(designs, name, rule)].map(plain))) if rule else []
+            only = {other: kept for other, kept in view.only.items() if other != name}
+            view = replace(view, only={**only, **({name: tuple(values)} if values else {})})
+    return view
+
+
+def filters(designs: Designs, view: View, model: dict[str, Any]) -> dict[str, Any]:
+    """The headings' filters that say what the view's limits say; what the table alone can say stays as it is."""
+    result = {name: rule for name, rule in model.items() if name == "trial"}
+    for column in table_columns(designs):
+        rule, name = model.get(column.name), column.name
+        if rule and (_same(designs, view, column, rule) or (column.numeric and _range(rule, column) is None)):
+            result[name] = rule
+        elif name in view.limits:
+            low, high = (
+                None if end is None else float(f"{end * column.factor:.6g}") for end in view.limits[name]
+            )
+            kind = (
+                "inRange"
+                if None not in (low, high)
+                else "lessThanOrEqual"
+                if low is None
+                else "greaterThanOrEqual"
+            )
+            result[name] = {"filterType": "number", "type": kind, "filter": high if low is None else low,
+                            **({"filterTo": high} if kind == "inRange" else {})}  # fmt: skip
+        elif len(view.only.get(name, ())) == 1:
+            result[name] = {"filterType": "text", "type": "equals", "filter": view.only[name][0]}
+    return result
+
+
+def _same(designs: Designs, view: View, column: Column, rule: dict[str, Any]) -> bool:
+    """Whether a filter says what the view says of its column, as far as the address holds digits."""
+    if not column.numeric:
+        return limited(designs, view, {column.name: rule}, View()).only == view.only
+    ends, own = _range(rule, column), view.limits.get(column.name)
+    if ends is None or own is None:
+        return False
+    return all(
+        (a is None and b is None) or (a is not None and b is not None and bool(np.isclose(a, b, rtol=2e-5)))
+        for a, b in zip(ends, own, strict=True)
+    )
+
+
+def _range(rule: dict[str, Any], column: Column) -> tuple[float | None, float | None] | None:
+    """A number filter as (lowest, highest) in SI; None for rules that are no range."""
+    first, last = (_bound(rule.get(key)) / column.factor for key in ("filter", "filterTo"))
+    kind = rule.get("type", "")
+    if not np.isfinite(first):
+        return None
+    if kind in ("lessThan", "lessThanOrEqual"):
+        return None, first
+    if kind in ("greaterThan", "greaterThanOrEqual"):
+        return first, None
+    return (first, last) if kind == "inRange" and np.isfinite(last) else None
 
 
 def passes(designs: Designs, name: str, rule: dict[str, Any]) -> Mask:

@@ -50,9 +50,12 @@ def page(designs: Designs, view: View, catalogue: Catalogue) -> list[Any]:
                 html.Div(
                     [controls.limits(designs, view), controls.what_if(view, catalogue)], className="left"
                 ),
-                html.Div([_trade_off(designs, view), _flip(designs, view), _insight()], className="middle"),
-                html.Div([_comparison(), _details()], className="right"),
-                html.Div([_reasons(), _table(designs)], className="wide", id="wide"),
+                html.Div(
+                    [_trade_off(designs, view), _flip(designs, view), _insight(), _comparison()],
+                    className="middle",
+                ),
+                html.Div(_details(), className="right"),
+                html.Div([_parallel(), _table(designs), _reasons()], className="wide", id="wide"),
             ],
             className="columns",
         ),
@@ -126,20 +129,23 @@ def _trade_off(designs: Designs, view: View) -> html.Div:
                 "Each point is a design: one model on one system. Strong points are on the Pareto front of all "
                 "objectives, faint ones are beaten, grey crosses break a limit of the space. Click a point for "
                 "the reasons; drag a box or a lasso to keep what is inside.",
-                [controls.axes(designs, view), figure("Scatter of all designs", "max(380px, 46vh)", id="front"),
+                [controls.axes(designs, view), figure("Scatter of all designs", "max(420px, 60vh)", id="front"),
                  controls.take_home()],
                 "front-card",
-            ),
-            card(
-                "All axes",
-                "The front, a line per design; objectives are turned so that down is better. Drag along an axis "
-                "to limit it, click the axis to lift the limit.",
-                [figure("Parallel coordinates of the Pareto front", "280px", id="parallel")],
-                "parallel-card",
             ),
         ],
         id="trade-off-page",
     )  # fmt: skip
+
+
+def _parallel() -> html.Section:
+    return card(
+        "All axes",
+        "The front, a line per design; objectives are turned so that down is better. Drag along an axis "
+        "to limit it, click the axis to lift the limit.",
+        [figure("Parallel coordinates of the Pareto front", "280px", id="parallel")],
+        "parallel-card",
+    )
 
 
 def _table(designs: Designs) -> html.Section:
@@ -161,7 +167,11 @@ def _table(designs: Designs) -> html.Section:
                 style={"height": "360px"},
             ),
             html.Div(
-                [html.Button("Save table as CSV", id="csv", title="The designs within the limits")],
+                [
+                    html.Button("Save table as CSV", id="csv", title="The designs within the limits"),
+                    html.Button("Report of these designs", id="selection-report",
+                                title="A self-contained HTML page: the verdict, the limits, the front that is left"),
+                ],
                 className="buttons",
             ),
         ],

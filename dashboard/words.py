@@ -61,8 +61,8 @@ def ties(designs: Designs, row: int) -> str:
             continue
         own = ", this one among them" if designs.tied[row] else ""
         said += (
-            f" {count} of the front are tied with #{best}, the best in {designs.columns[name].label}{own}: they differ by "
-            "no more than two standard errors."
+            f" {count} of the front are tied with #{best}, the best in {designs.columns[name].label}{own}: they "
+            "differ by no more than two standard errors."
         )
     return said
 

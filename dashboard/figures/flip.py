@@ -70,7 +70,7 @@ def _path(history: list[tuple[str, float]], view: View, look: style.Theme) -> di
     shown = [(date, price) for date, price in history if price >= whatif.QUANTITIES["dram"].low]
     prices = [price for _, price in shown]
     other = whatif.QUANTITIES[view.flip_y if view.flip_x == "dram" else view.flip_x]
-    middle = [other.scale.value(100)] * len(prices)
+    middle = [other.scale.value(108)] * len(prices)  # beside the names, which stand at the middle
     dates = [date if n in (0, len(shown) // 2, len(shown) - 1) else "" for n, (date, _) in enumerate(shown)]
     along = {"x": prices, "y": middle} if view.flip_x == "dram" else {"x": middle, "y": prices}
     return {

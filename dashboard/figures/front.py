@@ -84,7 +84,16 @@ def draw(
             }
         }
     )
-    return {"data": data, "layout": style.layout(view.theme, uirevision=steady, hovermode="closest", **shape)}
+    return {
+        "data": data,
+        "layout": style.layout(
+            view.theme,
+            uirevision=steady,
+            hovermode="closest",
+            margin={"l": 62, "r": 12, "t": 52, "b": 46},
+            **shape,
+        ),
+    }
 
 
 def chosen(designs: Designs, view: View) -> list[dict[str, Any]]:
@@ -271,13 +280,11 @@ class _Painter:
             return []
         axis = "xyz"[self.axes.index(name)]
         values = self.designs.values(name)
-        ends = (
-            float(values[best]),
-            float((values if self.designs.columns[name].sign > 0 else -values)[among].max()),
-        )
+        rows = np.flatnonzero(among)
+        ends = float(values[best]), float(values[rows[np.argmax(self.designs.cost(name)[rows])]])
         span = self.designs.values(self.axes[1 if axis == "x" else 0])[self.designs.feasible]
         low, high = float(np.nanmin(span)), float(np.nanmax(span))
-        along, across = [low, high, high, low, low], [ends[0], ends[0], abs(ends[1]), abs(ends[1]), ends[0]]
+        along, across = [low, high, high, low, low], [ends[0], ends[0], ends[1], ends[1], ends[0]]
         at = {"x": across, "y": along} if axis == "x" else {"x": along, "y": across}
         return [{"type": "scatter", "mode": "lines", "fill": "toself", "hoverinfo": "skip", **at,
                  "name": f"tied with the best {self.designs.columns[name].label}", "line": {"width": 0},
@@ -317,7 +324,8 @@ class _Painter:
                   for axis, name in zip("xyz", self.axes, strict=False)}  # fmt: skip
             rings.append([{
                 "type": "scatter" if self.flat else "scatter3d", "mode": "markers+text", "name": "published", **at,
-                "text": ["" if near else style.escape(star.name) for star, near in zip(stars, self._crowded(at), strict=True)],
+                "text": ["" if near else style.escape(star.name)
+                         for star, near in zip(stars, self._crowded(at), strict=True)],
                 "textposition": "middle right", "textfont": {"size": 10, "color": self.look.quiet},
                 "hovertext": [style.escape(star.name) + ", published, on the knee's system" for star in stars],
                 "hoverinfo": "text",

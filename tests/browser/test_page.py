@@ -2,6 +2,7 @@
 
 import io
 import re
+import sqlite3
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -161,6 +162,46 @@ def test_compare_two_designs_in_words(page: Any, address: str, picture: Callable
     page.wait_for_selector("#comparison >> text=Pick another one")
 
 
+def test_a_filter_of_the_table_is_a_limit_everywhere_and_back(page: Any, address: str) -> None:
+    opened(page, address, "x=usd_per_mtok&y=tpot_s&log=x,y")
+    before = page.locator("#left-over").inner_text()
+    costs = "#table .ag-center-cols-container [col-id='usd_per_mtok']"
+    middle = sorted(float(text.replace(",", "")) for text in page.locator(costs).all_inner_texts())[3]
+    model = f"{{usd_per_mtok: {{filterType: 'number', type: 'lessThanOrEqual', filter: {middle}}}}}"
+    page.evaluate(f"dash_ag_grid.getApi('table').setFilterModel({model})")
+    assert float(until(page, "max.usd_per_mtok")) == pytest.approx(middle)
+    page.wait_for_function(f"document.querySelector('#left-over').textContent !== {before!r}")
+    page.wait_for_function(
+        "document.querySelector('#parallel .js-plotly-plot').data[0].dimensions.some(d => d.constraintrange)"
+    )
+    page.wait_for_function(
+        "document.querySelector('#front .js-plotly-plot').data.some(t => t.name === 'outside your limits')"
+    )
+    # and back: a limit of the sliders stands in the table's headings, until it is lifted
+    handle = page.locator("[aria-label='Limit TPOT'] [role=slider]").last
+    handle.focus()
+    page.keyboard.press("PageDown")
+    page.wait_for_function("'tpot_s' in dash_ag_grid.getApi('table').getFilterModel()")
+    page.locator("#reset").click()
+    page.wait_for_function("Object.keys(dash_ag_grid.getApi('table').getFilterModel()).length === 0")
+    page.wait_for_function(f"document.querySelector('#left-over').textContent === {before!r}")
+
+
+def test_a_point_of_the_3d_view_opens_its_design(page: Any, address: str) -> None:
+    opened(page, address, "x=usd_per_mtok&y=tpot_s&z=j_per_token")
+    graph = "document.querySelector('#front .js-plotly-plot')"
+    page.wait_for_function(f"{graph}.data.some(t => t.type === 'scatter3d' && t.customdata)")
+    # where a point lies on the screen is the graphics card's business: the event is Plotly's own
+    trial = page.evaluate(
+        f"""() => {{ const gd = {graph}, n = gd.data.findIndex(t => t.type === 'scatter3d' && t.customdata),
+        trial = gd.data[n].customdata[0];
+        gd.emit('plotly_click', {{points: [{{data: gd.data[n], fullData: gd._fullData[n], curveNumber: n,
+            pointNumber: 0, customdata: trial, x: 0, y: 0, z: 0}}]}}); return trial; }}"""
+    )
+    assert until(page, "trial", str(trial))
+    page.wait_for_selector(f"#details h2:has-text('Design #{trial}')")
+
+
 def test_a_link_shows_the_same_picture(page: Any, address: str) -> None:
     query = "x=usd_per_mtok&y=j_per_token&log=x&max.tpot_s=0.01&theme=dark&if.dram=60&trial=3&pick=3,1"
     opened(page, address, query)
@@ -183,11 +224,15 @@ def test_export_report_and_table_arrive_as_files(page: Any, address: str) -> Non
         names = {name.split("/")[-1] for name in archive.namelist()}
     assert {"design.yaml", "serve.sh", "placement.yaml", "bill_of_materials.csv", "report.html"} <= names
     with page.expect_download() as waiting:
-        page.get_by_role("button", name="Report").click()
+        page.get_by_role("button", name="Report", exact=True).click()
     assert "<html" in Path(waiting.value.path()).read_text().lower()
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Save table as CSV").click()
     assert Path(waiting.value.path()).read_text().startswith("trial,state,")
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Report of these designs").click()
+    said = Path(waiting.value.path()).read_text()
+    assert "<svg" in said and page.locator("#verdict").inner_text()[:40] in said
     for kind in ("SVG", "PNG"):
         with page.expect_download() as waiting:
             page.get_by_role("button", name=f"Picture as {kind}").click()
@@ -252,7 +297,7 @@ def test_every_control_has_a_name(page: Any, address: str) -> None:
     assert nameless == []
 
 
-@pytest.mark.parametrize("what", ["missing", "foreign", "broken"])
+@pytest.mark.parametrize("what", ["missing", "foreign", "broken", "locked"])
 def test_a_study_that_cannot_be_read_gives_a_page_that_says_so(
     page: Any, serve: Any, tmp_path: Path, what: str
 ) -> None:
@@ -263,7 +308,18 @@ def test_a_study_that_cannot_be_read_gives_a_page_that_says_so(
         path.write_bytes(
             Path(small_study.searched(tmp_path, trials=1).removeprefix("sqlite:///")).read_bytes()[:9000]
         )
+    if what == "locked":
+        path.write_bytes(
+            Path(small_study.searched(tmp_path, trials=1).removeprefix("sqlite:///")).read_bytes()
+        )
+        holder = sqlite3.connect(path, isolation_level=None)
+        holder.execute("BEGIN EXCLUSIVE")
     page.goto(serve(None, f"sqlite:///{path}") + "/")
     page.wait_for_selector("text=This study cannot be shown")
     text = page.locator("main").inner_text()
     assert "x.db" in text and "Traceback" not in text
+    if what == "locked":
+        assert "lock" in text
+        holder.rollback()
+        page.reload()
+        page.wait_for_selector("#front .main-svg", state="attached")
