@@ -1,9 +1,12 @@
 """From a study to the value that the page shows. The only module here that reads a study."""
 
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +35,7 @@ from dashboard.view import View
 QUALITY = "bits_per_byte"
 # Published designs worth comparing with: what a reader knows.
 PUBLISHED = ("engram-27b", "engram-40b", "deepseek-v4.1-flash", "deepseek-v3", "qwen3-30b-a3b")
+LOCKED_S = 5.0  # how long a page waits for a database that another program holds
 SHOWN_STATES = ("COMPLETE", "PRUNED")
 
 
@@ -226,7 +230,23 @@ def _number(value: Any) -> float:
 def _open(study: str | None, storage: str | None) -> results.Reader:
     if storage is None:
         raise InputError("dashboard: name a storage with --storage, or set CODESIGN_STORAGE")
+    _not_locked(storage)
     return results.Reader(study or newest(storage), storage)
+
+
+def _not_locked(storage: str) -> None:
+    """Say after seconds that a database is locked; a search waits a minute for it, a reader of a page does not."""
+    path = storage.removeprefix("sqlite:///")
+    if path == storage or not Path(path).is_file():
+        return
+    try:
+        with closing(sqlite3.connect(path, timeout=LOCKED_S)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master")
+    except sqlite3.Error as error:
+        if "locked" in str(error):
+            raise StudyError(
+                f"{storage}: locked by another program; end it, or wait until it is done"
+            ) from None
 
 
 def newest(storage: str) -> str:

@@ -67,14 +67,15 @@ def _table(designs: Designs, columns: list[Column], rows: np.ndarray) -> str:
     head = "".join(f"<th>{escape(column.title)}</th>" for column in columns)
     body = []
     for row in rows:
-        cells = [column.text(designs.table[column.name].iloc[row]).removesuffix(f" {column.unit}" if column.unit else "")
-                 for column in columns]  # fmt: skip
+        texts = [column.text(designs.table[column.name].iloc[row]) for column in columns]
+        cells = [text.removesuffix(f" {column.unit}") for text, column in zip(texts, columns, strict=True)]
         knee = " (knee)" if designs.trials[row] == designs.knee else ""
         body.append(
             f"<tr{' class=tied' if designs.tied[row] else ''}><td>#{designs.trials[row]}{knee}</td>"
             + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
         )  # fmt: skip
-    return f"<h2>The front</h2><table><thead><tr><th>design</th>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+    head = f"<thead><tr><th>design</th>{head}</tr></thead>"
+    return f"<h2>The front</h2><table>{head}<tbody>{''.join(body)}</tbody></table>"
 
 
 def _picture(designs: Designs, view: View) -> str:

@@ -25,6 +25,34 @@
     if (moved) window.setTimeout(() => window.dispatchEvent(new Event("resize")), 0);
   }
 
+  // What Dash's own elements lack for a screen reader: names of slider handles, radio buttons that are a list box
+  // of buttons, and a hidden field that takes the focus.
+  function mend() {
+    for (const handle of document.querySelectorAll("[role=slider]:not([aria-label])")) {
+      const group = handle.closest("[role=group][aria-label]");
+      if (!group) continue;
+      const both = group.querySelectorAll("[role=slider]");
+      const end = both.length < 2 ? "" : handle === both[0] ? ", lowest" : ", highest";
+      handle.setAttribute("aria-label", group.getAttribute("aria-label") + end);
+    }
+    for (const list of document.querySelectorAll(".dash-options-list.dash-radioitems, .dash-options-list.dash-checklist")) {
+      if (list.getAttribute("role") === "group") continue;
+      list.setAttribute("role", "group");
+      list.setAttribute("aria-label", list.id === "page-choice" ? "Page" : list.id === "log" ? "Logarithmic axes" : "Points");
+    }
+    for (const option of document.querySelectorAll(".dash-options-list label[role=option]")) {
+      if (!option.querySelector("input")) continue;
+      option.removeAttribute("role");
+      option.removeAttribute("aria-selected");
+    }
+    for (const field of document.querySelectorAll(".dash-dropdown-focus-target[tabindex='0']")) field.tabIndex = -1;
+  }
+  let waiting = 0;
+  new MutationObserver(() => {
+    window.clearTimeout(waiting);
+    waiting = window.setTimeout(mend, 50);
+  }).observe(document.documentElement, { childList: true, subtree: true });
+
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     page: {
       start(search) {
