@@ -129,7 +129,7 @@ def _trade_off(designs: Designs, view: View) -> html.Div:
                 "Each point is a design: one model on one system. Strong points are on the Pareto front of all "
                 "objectives, faint ones are beaten, grey crosses break a limit of the space. Click a point for "
                 "the reasons; drag a box or a lasso to keep what is inside.",
-                [controls.axes(designs, view), figure("Scatter of all designs", "max(420px, 60vh)", id="front"),
+                [controls.axes(designs, view), figure("Scatter of all designs", "max(380px, 46vh)", id="front"),
                  controls.take_home()],
                 "front-card",
             ),
