@@ -13,6 +13,7 @@ from codesign.errors import StudyError
 from codesign.front import hypervolume, knee, non_dominated, signs
 from codesign.listing import front_table, show_text
 from codesign.search import study as studies
+from codesign.search.scoring import QUALITY
 from codesign.search.trials import LEFT_OUT, evaluated
 from cost_models.design import Design
 from search_spaces import Space
@@ -180,18 +181,30 @@ def front(
 
 
 def recosted(designs: Designs, catalogue: cost_models.Catalogue) -> pd.DataFrame:
-    """The table of designs with objectives, violations, front and knee at other prices."""
-    rows: list[dict[str, Any]] = []
-    for record in designs.table.to_dict("records"):
-        row = {str(key): value for key, value in record.items()}
-        if row["state"] == "COMPLETE":
-            number = int(row["trial"])
-            result = evaluated(designs.space, designs.design(number), catalogue, designs.quality(number))
-            row |= dict(zip(designs.objectives, result.values, strict=True))
-            row |= {f"{_VIOLATION}{name}": amount for name, amount in result.violations.items()}
-            row["feasible"] = result.feasible
-        rows.append(row)
-    return _marked(pd.DataFrame(rows), designs.objectives)
+    """The table of designs with objectives, violations, front and knee at other prices.
+
+    The designs of one model are evaluated at once, as arrays.
+    """
+    table, space = designs.table.copy(), designs.space
+    for _, group in table[table["state"] == "COMPLETE"].groupby("model", sort=False):
+        params = [designs.trial(int(number)).params for number in group["trial"]]
+        model = space.model(params[0])
+        values = {
+            p.name: np.array([own.get(p.name) for own in params], dtype=object)
+            for p in space.hardware_parameters
+        }
+        evaluation = cost_models.evaluate(space.designs(model, values), catalogue)
+        for name in designs.objectives:
+            if name != QUALITY:
+                table.loc[group.index, name] = np.asarray(
+                    cost_models.OBJECTIVES[name].value(evaluation), float
+                )
+        for name, amount in evaluation.violations.items():
+            table.loc[group.index, _VIOLATION + name] = np.asarray(amount, float)
+        broken = table.loc[group.index].filter(like=_VIOLATION).gt(0).any(axis=1)
+        finite = np.isfinite(table.loc[group.index, list(designs.objectives)]).all(axis=1)
+        table.loc[group.index, "feasible"] = finite & ~broken
+    return _marked(table, designs.objectives)
 
 
 def show(designs: Designs, trial: int) -> dict[str, Any]:

@@ -7,13 +7,11 @@ before their trial is told and never twice, and a trial whose process has died i
 import contextlib
 import math
 import os
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import optuna
-import sqlalchemy
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
@@ -23,16 +21,14 @@ from codesign.search.distributions import suggest
 from codesign.search.landscape import model_key
 from codesign.search.reference import settle
 from codesign.search.sampler import CompletionSampler
-from codesign.search.study import is_local
+from codesign.search.study import patiently
 from codesign.search.trials import Evaluated, evaluated
 from cost_models.design import Design, Model
 from cost_models.errors import InputError
 from search_spaces import Space
 
 Measure = Callable[[Model], dict[str, Any] | None]
-T = TypeVar("T")
 MOST_INFEASIBLE = 500  # proposals in a row that break a constraint before a worker gives up
-_RECONNECTS = (2, 5, 10, 20, 40)  # seconds between tries while a database server is away
 
 
 @dataclass
@@ -56,11 +52,11 @@ class Worker:
         """Search until the study has its trials, or the space has no other model."""
         parent, infeasible = os.getppid(), 0
         while infeasible < MOST_INFEASIBLE and os.getppid() == parent:
-            trial = self._patiently(self._next)
+            trial = patiently(self.url, self._next)
             if trial is None:
                 return
             infeasible = 0 if self._finish(trial) else infeasible + 1
-            self._patiently(lambda: settle(self.study, self.space, self.startup))
+            patiently(self.url, lambda: settle(self.study, self.space, self.startup))
 
     def _next(self) -> tuple[optuna.Trial, dict[str, Any], Design | None] | None:
         """Ask for a design, with this process's name on it; None where there is nothing left to do."""
@@ -99,22 +95,13 @@ class Worker:
                     trial.set_user_attr("reason", str(error))
                     self.study.tell(trial, state=TrialState.PRUNED)
                     return False
-                self._patiently(lambda: self._tell(trial, params, design, result, quality, fits))
+                patiently(self.url, lambda: self._tell(trial, params, design, result, quality, fits))
         except KeyboardInterrupt:
             with contextlib.suppress(Exception):
                 self.study.tell(trial, state=TrialState.FAIL)
                 liveness.retry(self.study, self.study.get_trials(deepcopy=False)[trial.number])
             raise
         return fits
-
-    def _patiently(self, act: Callable[[], T]) -> T:
-        """Do it, again and again while a database server is away; everything done here may be done twice."""
-        for seconds in () if is_local(self.url) else _RECONNECTS:
-            try:
-                return act()
-            except (sqlalchemy.exc.OperationalError, optuna.exceptions.StorageInternalError):
-                time.sleep(seconds)
-        return act()
 
     def _tell(
         self,

@@ -71,15 +71,16 @@ def run(
     with studies.storage_errors(storage):
         with liveness.lock(storage, study):
             record = studies.create(storage, study, space, attributes, resume)
+            kept = studies.patiently(storage, lambda: record.user_attrs)
         task = Task(
             space=space.stored(), study=study, url=storage, sampler=name, seed=seed, trials=wanted,
-            startup=int(record.user_attrs["startup"]), completions=completions, store=store,
-            scenario=record.user_attrs.get("scenario"), overrides=record.user_attrs.get("overrides") or {},
+            startup=int(kept["startup"]), completions=completions, store=store,
+            scenario=kept.get("scenario"), overrides=kept.get("overrides") or {},
         )  # fmt: skip
         shown = Progress(task) if progress else contextlib.nullcontext()
         with shown:
             work(task, record) if workers == 1 else work_in_processes(task, workers)
-        losses = max(1, min(int(record.user_attrs["startup"]), _trained(record)))
+        losses = max(1, min(int(kept["startup"]), _trained(record)))
         if _trained(record) or not space.quality:
             settle(record, space, losses)
         final = snapshot(record, space)

@@ -7,10 +7,11 @@ runs in write-ahead mode: readers never wait, and a killed writer loses nothing.
 import contextlib
 import json
 import sqlite3
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import optuna
 import sqlalchemy
@@ -27,6 +28,9 @@ from search_spaces import Space, restore
 BUSY_SECONDS = 60  # how long to wait for another writer of an SQLite file
 HEARTBEAT_SECONDS = 15  # of trials on databases that several hosts share
 GRACE_SECONDS = 90  # a trial without a heartbeat for so long is lost
+_RECONNECTS = (2, 5, 10, 20, 40)  # seconds between tries while a database server is away
+_BEING_SET_UP = "being set up by another process; try again"
+T = TypeVar("T")
 
 
 def create(
@@ -119,20 +123,42 @@ def open_storage(url: str, create: bool) -> BaseStorage:
         if create and not path.parent.is_dir():
             raise StudyError(f"{path}: its folder does not exist; create it, or name another with --storage")
         _check_sqlite(path, create)
-        storage = RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}})
+        storage = _set_up(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}})
         sqlalchemy.event.listen(storage.engine, "connect", _on_sqlite_connect)
         storage.engine.dispose()  # the connections made so far have not heard of it
         return get_storage(storage)
     if scheme in ("postgresql", "postgres"):
         # the driver that the extra `postgresql` installs; SQLAlchemy's default depends on its version
         url = "postgresql+psycopg2" + url.removeprefix(scheme)
-    storage = RDBStorage(
+    storage = _set_up(
         url,
         engine_kwargs={"pool_pre_ping": True},
         heartbeat_interval=HEARTBEAT_SECONDS,
         grace_period=GRACE_SECONDS,
     )
     return get_storage(storage)
+
+
+def _set_up(url: str, **options: Any) -> RDBStorage:
+    """The storage with its tables, which another process may be making at this moment."""
+    for _ in range(30):
+        try:
+            return RDBStorage(url, **options)
+        except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+            if _meaning(error) != _BEING_SET_UP:
+                raise
+            time.sleep(1)
+    return RDBStorage(url, **options)
+
+
+def patiently(url: str, act: Callable[[], T]) -> T:
+    """Do it, again and again while a database server is away; everything done here may be done twice."""
+    for seconds in () if is_local(url) else _RECONNECTS:
+        try:
+            return act()
+        except (sqlalchemy.exc.OperationalError, optuna.exceptions.StorageInternalError):
+            time.sleep(seconds)
+    return act()
 
 
 def is_local(url: str) -> bool:
@@ -181,8 +207,8 @@ def _meaning(error: BaseException) -> str:
         ("could not translate host", "unknown host"),
         ("does not exist", "no such database on the server; create it first (createdb)"),
         ("server closed the connection", "the server went away; go on with --resume when it is back"),
-        ("duplicate column name", "being set up by another process; try again"),
-        ("already exists", "being set up by another process; try again"),
+        ("duplicate column name", _BEING_SET_UP),
+        ("already exists", _BEING_SET_UP),
     ):
         if sign in text:
             return meaning

@@ -85,6 +85,7 @@ def test_the_command_works_from_another_folder(command: Path, tmp_path: Path) ->
     assert first == again
     where = "import codesign, cost_models; print(codesign.__file__, cost_models.__file__)"
     done = subprocess.run(
-        [command.with_name("python"), "-c", where], capture_output=True, text=True, cwd=tmp_path
-    )
+        [command.with_name("python"), "-c", where], capture_output=True, text=True, cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin"},
+    )  # fmt: skip
     assert str(ROOT) not in done.stdout
