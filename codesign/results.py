@@ -202,8 +202,8 @@ def recosted(designs: Designs, catalogue: cost_models.Catalogue) -> pd.DataFrame
         for name, amount in evaluation.violations.items():
             table.loc[group.index, _VIOLATION + name] = np.asarray(amount, float)
         broken = table.loc[group.index].filter(like=_VIOLATION).gt(0).any(axis=1)
-        finite = np.isfinite(table.loc[group.index, list(designs.objectives)]).all(axis=1)
-        table.loc[group.index, "feasible"] = finite & ~broken
+        finite = np.isfinite(table.loc[group.index, list(designs.objectives)].to_numpy(float)).all(axis=1)
+        table.loc[group.index, "feasible"] = ~broken.to_numpy() & finite
     return _marked(table, designs.objectives)
 
 

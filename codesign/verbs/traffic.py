@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """TEXT files, and how to read them."""
     parser.add_argument(
         "texts", metavar="TEXT", nargs="*",
-        help="text, .jsonl, .parquet, token array (.npy, .bin), folder or saved dataset; bundled, stdlib, site-packages",
+        help="text, .jsonl, .parquet, token array (.npy, .bin), folder, saved dataset; bundled, stdlib, site-packages",
     )  # fmt: skip
     parser.add_argument(
         "--model", metavar="MODEL", default="engram-27b", help="preset or config.json with tables"
