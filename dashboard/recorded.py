@@ -1,8 +1,8 @@
 """The recorded study that ships with the project, so that the first look is at a meaningful front.
 
-Made by (a search first, of an hour or so; then its study is packed):
-    codesign search engram-27b --study engram-27b --trials 120 --storage sqlite:///engram-27b.db
-    python -m dashboard.recorded engram-27b sqlite:///engram-27b.db
+Made by (96 trainings, three to nine minutes on two cores; then its study is packed):
+    codesign search demo --study example --trials 96 --seed 1 --workers 2 --storage sqlite:///example.db
+    python -m dashboard.recorded example sqlite:///example.db
 """
 
 import gzip
