@@ -154,7 +154,7 @@ SERVING = {
     "phase": Rule("text", choices=("prefill", "decode"), null=""),
     "input_tokens": _integer(1, 1e9),
     "output_tokens": _integer(1, 1e9),
-    "concurrency": _integer(0, 1e7),  # 0: as many as the KV cache holds
+    "concurrency": _integer(0, 1e9),  # 0: as many as the KV cache holds
     "prefill_chunk": _integer(1, 1e9),
     "kv_budget": _integer(0, 1e9),
     "utilisation": Rule("number", 0, 1, above=0, null=None),

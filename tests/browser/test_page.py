@@ -92,8 +92,11 @@ def test_click_a_point_to_see_why(page: Any, address: str, picture: Callable[[An
     page.mouse.up()
     clicked = until(page, "trial")
     page.wait_for_selector(f"#details h2:has-text('Design #{clicked}')")
-    for title in ("Memory map", "A decode step", "Where the money goes", "Roofline"):
-        page.locator("#details h3", has_text=title).wait_for()
+    for place_of, title in (
+        ("#details", "Memory map"), ("#details", "A decode step"),
+        ("#reasons", "Where the money goes"), ("#reasons", "Roofline"),
+    ):  # fmt: skip
+        page.locator(f"{place_of} h3", has_text=title).wait_for()
     assert abs(at[clicked][0] - place[0]) < 12 or clicked == trial
     picture(page, "details-1280")
 
@@ -278,7 +281,7 @@ def test_themes_at_both_widths(page: Any, address: str, picture: Callable[[Any, 
         page.set_viewport_size({"width": width, "height": height})
         for theme in ("light", "dark"):
             opened(page, address, f"x=usd_per_mtok&y=tpot_s&log=x,y&theme={theme}")
-            page.wait_for_selector("#details >> text=Roofline")
+            page.wait_for_selector("#reasons >> text=Roofline")
             page.wait_for_timeout(500)
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
             picture(page, f"page-{theme}-{width}")
