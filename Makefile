@@ -9,8 +9,9 @@ STAMP  := $(VENV)/.installed-$(shell cksum pyproject.toml constraints.txt | cksu
 demo: install            ## a real search, its Pareto front, and the knee exported to codesign-demo/
 	$(BIN)/python -m codesign.demo
 
+# Browser, database and kill tests share the cores with the rest: what fails beside others is tried once more alone.
 test: install system lint    ## the whole suite
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 || $(BIN)/python -m pytest --last-failed --last-failed-no-failures none
 
 lint: install
 	$(BIN)/ruff check .

@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
             if not Path(CHROMIUM).exists():
-                item.add_marker(pytest.mark.skip(reason="no Chromium: `make browser` installs Debian's"))
+                item.add_marker(pytest.mark.skip(reason="no Chromium: `make system` installs Debian's"))
 
 
 @pytest.fixture(scope="session")
