@@ -260,7 +260,7 @@ def test_quality_that_is_not_known_is_nan() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"concurrency": -1}, r"serving.concurrency must be a whole number >= 0 and <= 1e\+07, got -1"),
+        ({"concurrency": -1}, r"serving.concurrency must be a whole number >= 0 and <= 1e\+09, got -1"),
         ({"input_tokens": 0}, r"serving.input_tokens must be a whole number >= 1"),
         ({"input_tokens": float("nan")}, r"serving.input_tokens must be .* got nan"),
         ({"output_tokens": float("inf")}, r"serving.output_tokens must be .* got inf"),
