@@ -62,7 +62,7 @@ class CompletionSampler(BaseSampler):
         self._candidates: dict[str, Candidate] = {}
         self._keys: dict[tuple[Any, ...], str] = {}  # of all parameters ever looked at; "": no such model
         self._gp = GaussianProcess()
-        listed = _enumerated(space)
+        listed = enumerated(space)
         self._listed = None if listed is None else {_tuple(params): params for params in listed}
         self._distributions = distributions(space)
 
@@ -236,7 +236,7 @@ def observations(space: Space, trials: Sequence[FrozenTrial], asking: int) -> li
     return list(found.values())
 
 
-def _enumerated(space: Space) -> list[dict[str, Any]] | None:
+def enumerated(space: Space) -> list[dict[str, Any]] | None:
     """All values of the model parameters, or None where there are too many."""
     if any(p.kind == "float" and not p.step for p in space.model_parameters):
         return None
