@@ -1,6 +1,7 @@
 """Fitted constants of the operator classes, by accelerator, with a prior where none were fitted.
 
-`fitting/constants.yaml` is written by `python -m cost_models.fitting`; this module reads it.
+`fitting/constants.yaml` is written by `python -m cost_models.fitting`; a hardware file of `codesign calibrate`
+holds those of its host. This module reads both.
 """
 
 from functools import lru_cache
@@ -30,7 +31,7 @@ def fitted() -> dict[str, dict[str, dict[str, float]]]:
 @lru_cache(maxsize=64)
 def of(part: str) -> Constants:
     """Constants of one part by class; those that were not fitted on it are the prior's."""
-    prior, own = fitted()[PRIOR], fitted().get(part, {})
+    prior, own = fitted()[PRIOR], fitted().get(part) or _measured(part)
     return {kind: dict(own.get(kind, values)) for kind, values in prior.items()}
 
 
@@ -38,7 +39,14 @@ def of(part: str) -> Constants:
 def key(accelerator: str) -> str:
     """The part whose constants an accelerator has: itself, one with the same chip, or the prior."""
     name = yamlfile.read(FILE).data["same_chip"].get(accelerator, accelerator)
-    return name if name in fitted() else PRIOR
+    return name if name in fitted() or _measured(name) else PRIOR
+
+
+def _measured(path: str) -> Constants:
+    """Constants in a user's hardware file; empty for a name that is no file or a file that has none."""
+    from cost_models.catalogue import userfile  # the catalogue needs this module to load
+
+    return userfile.efficiency(path) if userfile.is_path(path) else {}
 
 
 @lru_cache(maxsize=1)
@@ -53,6 +61,12 @@ def expected_error(accelerator: Name, varied: Flag = False) -> Number:
     as that of an independent cause.
     """
     errors = _errors()
-    each = np.vectorize(lambda name: errors.get(str(name), errors[key(str(name))]), otypes=[float])
+    from cost_models.catalogue import userfile  # the catalogue needs this module to load
+
+    def of_part(name: str) -> float:
+        stated = userfile.expected_error(name) if userfile.is_path(name) else errors.get(name)
+        return stated if stated is not None else errors.get(key(name), errors[PRIOR])
+
+    each = np.vectorize(lambda name: of_part(str(name)), otypes=[float])
     result = np.hypot(each(accelerator), np.where(varied, errors["hypothetical"], 0.0))
     return float(result) if np.ndim(result) == 0 else result

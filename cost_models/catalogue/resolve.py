@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cost_models.catalogue import filling, hypothetical, listing, overrides, tiers, userfile
 from cost_models.catalogue.figures import Figure, Tree, read
@@ -185,7 +186,7 @@ class Catalogue:
                 "remote": tier("remote", h.remote_tier, h.remote_bytes, channels, per_node, n, 0),
             },
             node=self._node(a, c, per_node, sockets),
-            engine=self._engine,
+            engine=self._engines(names, index),
             sources=(
                 *(f"accelerator.{name}" for name in (*names, *cpus)),
                 *(
@@ -201,6 +202,19 @@ class Catalogue:
                 ),
                 f"scenario.{self.scenario}",
             ),
+        )
+
+    def _engines(self, names: list[str], index: NDArray[np.intp] | None) -> Engine:
+        """The catalogue's figures of serving, or those of a calibrated host; --set goes before both."""
+        each = []
+        for name in names:
+            own = userfile.serving(name) if userfile.is_path(name) else {}
+            known = {f.name for f in fields(Engine)} - {key.removeprefix("serving.") for key in self.overrides}
+            each.append(replace(self._engine, **{key: own[key] for key in known & own.keys()}))
+        if index is None or all(one == each[0] for one in each):
+            return each[0]
+        return Engine(
+            **{f.name: np.array([getattr(one, f.name) for one in each])[index] for f in fields(Engine)}
         )
 
     def _tier(

@@ -3,17 +3,22 @@
 accelerator: {based_on: h100-sxm, memory_bandwidth: {value, unit, source, confidence}, ...}
 memory:
   dram: {based_on: ddr5-rdimm, latency: {...}}      # one entry per place of a node (dram, cxl, ssd, remote)
-Without these sections the whole file is one entry. `based_on` takes over what the file does not give.
+efficiency: {gemm_bf16: {overhead_s: {...}, compute: {...}, ...}, ...}   # constants of fitting/constants.yaml
+serving: {kernel_launch: {...}, ...}                # figures of catalogue/serving.yaml, where this host differs
+expected_error: {value, unit, source, confidence}   # of a step's time
+Without these sections the whole file is one entry. `based_on` takes over what the file does not give. The last
+three hold where the file stands for the accelerator.
 """
 
 from difflib import get_close_matches
+from functools import lru_cache
 
 from cost_models import yamlfile
 from cost_models.catalogue import figures
 from cost_models.catalogue.figures import Figure, Tree
 from cost_models.catalogue.units import UNITS
 
-SECTIONS = ("accelerator", "memory")
+SECTIONS = ("accelerator", "memory", "efficiency", "serving")
 PLACES = ("dram", "cxl", "ssd", "remote")
 
 
@@ -53,6 +58,32 @@ def read_entry(path: str, section: str, place: str | None, shipped: Tree) -> Tre
             (*where, "based_on"), f"must be a name of the catalogue such as {close}; got {base!r}"
         )
     return {**below, **content}
+
+
+@lru_cache(maxsize=64)
+def efficiency(path: str) -> dict[str, dict[str, float]]:
+    """Operator class -> constant -> SI value, as measured on the host of a hardware file; empty without any."""
+    section = figures.read(path).get("efficiency")
+    classes = section.items() if isinstance(section, dict) else ()
+    return {kind: _numbers(values) for kind, values in classes if isinstance(values, dict)}
+
+
+@lru_cache(maxsize=64)
+def serving(path: str) -> dict[str, float]:
+    """What serving on the host of a hardware file adds: figure of serving.yaml -> SI value."""
+    section = figures.read(path).get("serving")
+    return _numbers(section) if isinstance(section, dict) else {}
+
+
+@lru_cache(maxsize=64)
+def expected_error(path: str) -> float | None:
+    """Relative error of a step's time that the hardware file states."""
+    figure = figures.read(path).get("expected_error")
+    return figure.si if isinstance(figure, Figure) else None
+
+
+def _numbers(branch: Tree) -> dict[str, float]:
+    return {key: one.si for key, one in branch.items() if isinstance(one, Figure) and one.si is not None}
 
 
 def _check(
