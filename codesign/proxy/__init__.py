@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from codesign.proxy.belief import judge
     from codesign.proxy.fidelity import Fidelity
-    from codesign.proxy.generation import generate, load_weights
+    from codesign.proxy.generation import Reader, generate, load_weights
     from codesign.proxy.measurement import measure
     from codesign.proxy.quality import Quality
     from codesign.proxy.reporting import calibrate, compare, find, prune, report, report_text
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 _HOMES = {
     "Fidelity": "fidelity", "Quality": "quality", "Store": "store", "measure": "measurement",
     "judge": "belief",
-    "generate": "generation", "load_weights": "generation",
+    "generate": "generation", "load_weights": "generation", "Reader": "generation",
     "calibrate": "reporting", "compare": "reporting", "find": "reporting", "prune": "reporting",
     "report": "reporting", "report_text": "reporting",
 }  # fmt: skip
 
 __all__ = [
-    "Fidelity", "Quality", "Store", "calibrate", "compare", "find", "generate", "judge", "load_weights", "measure",
-    "prune", "report", "report_text",
+    "Fidelity", "Quality", "Reader", "Store", "calibrate", "compare", "find", "generate", "judge", "load_weights",
+    "measure", "prune", "report", "report_text",
 ]  # fmt: skip
 
 

@@ -6,8 +6,6 @@ convolution adds SiLU(causal depthwise conv(RMSNorm(u), kernel 4, dilation N)) +
 the stream.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from codesign.proxy.config import ProxyConfig
+from codesign.proxy.kv import Past
 from cost_models import tables
 
 HASH_SEED = 0  # the released code's seed of the multipliers
@@ -82,7 +81,7 @@ class Engram(nn.Module):
             self.conv = nn.Parameter(torch.zeros(branches * d, 1, self.kernel_size))
             self.conv_norm = nn.Parameter(torch.ones(branches, d))
 
-    def forward(self, rows: Tensor, streams: Tensor) -> Tensor:
+    def forward(self, rows: Tensor, streams: Tensor, past: Past | None = None) -> Tensor:
         sequences, length, branches, d = streams.shape
         memory = functional.embedding(rows, self.table).reshape(sequences, length, -1)
         out = (memory @ self.value.t()).unsqueeze(2)
@@ -96,17 +95,19 @@ class Engram(nn.Module):
             out = torch.sigmoid(root) * out
         else:
             out = out.expand(-1, -1, branches, -1)
-        return self.convolve(out) if self.kernel_size else out
+        return self.convolve(out, past) if self.kernel_size else out
 
-    def convolve(self, u: Tensor) -> Tensor:
+    def convolve(self, u: Tensor, past: Past | None = None) -> Tensor:
         """SiLU(causal depthwise convolution of RMSNorm(u)) + u; (sequences, tokens, branches, hidden)."""
         sequences, length, branches, d = u.shape
         x = (rms(u) * self.conv_norm).reshape(sequences, length, branches * d)
-        padded = functional.pad(x, (0, 0, self.dilation * (self.kernel_size - 1), 0))
-        taps: Sequence[Tensor] = [
-            padded[:, tap * self.dilation : tap * self.dilation + length] * self.conv[:, 0, tap]
-            for tap in range(self.kernel_size)
-        ]
+        offsets = [self.dilation * (self.kernel_size - 1 - tap) for tap in range(self.kernel_size)]
+        if past is None:
+            padded = functional.pad(x, (0, 0, offsets[0], 0))
+            delayed = [padded[:, offsets[0] - offset : offsets[0] - offset + length] for offset in offsets]
+        else:
+            delayed = past.delayed(x, offsets)
+        taps = [each * self.conv[:, 0, tap] for tap, each in enumerate(delayed)]
         return functional.silu(sum(taps[1:], taps[0])).reshape(u.shape) + u
 
 

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from codesign.proxy.config import ProxyConfig
 from codesign.proxy.engram import Engram, rms
+from codesign.proxy.kv import Cache, Past
 from codesign.proxy.moe import Experts, SwiGLU
 
 ROPE_BASE = 10000.0  # arXiv 2104.09864
@@ -32,7 +33,8 @@ class Attention(nn.Module):
         self.qkv = nn.Parameter(torch.empty(config.hidden, width))
         self.out = nn.Parameter(torch.empty(config.heads * config.head_dim, config.hidden))
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, past: Past | None = None) -> Tensor:
+        """Over `x` itself, or over what `past` holds and then `x`."""
         sequences, length, _ = x.shape
         qkv = (x @ self.qkv).view(sequences, length, -1, self.head_dim).transpose(1, 2)
         rotated = qkv[:, : self.heads + self.kv_heads]
@@ -40,9 +42,12 @@ class Attention(nn.Module):
         rotated = torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
         q, k = rotated.split((self.heads, self.kv_heads), dim=1)
         v = qkv[:, self.heads + self.kv_heads :]
+        mask = None
+        if past is not None:  # keys are kept before they are repeated, so that grouping saves what it can
+            k, v, mask = past.extend(q, k, v)
         if self.kv_heads != self.heads:
             k, v = (each.repeat_interleave(self.heads // self.kv_heads, dim=1) for each in (k, v))
-        mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
         return mixed.transpose(1, 2).reshape(sequences, length, -1) @ self.out
 
 
@@ -71,12 +76,14 @@ class Block(nn.Module):
         self.write = nn.Parameter(torch.ones(2, M)) if M > 1 else None
         self.mix = nn.Parameter(torch.eye(M).repeat(2, 1, 1)) if M > 1 else None
 
-    def forward(self, streams: Tensor, rows: Tensor | None, cos: Tensor, sin: Tensor) -> Tensor:
+    def forward(
+        self, streams: Tensor, rows: Tensor | None, cos: Tensor, sin: Tensor, past: Past | None = None
+    ) -> Tensor:
         if self.engram is not None:
             assert rows is not None
-            streams = streams + self.engram(rows, streams)
+            streams = streams + self.engram(rows, streams, past)
         x = self._input(streams, 0)
-        streams = self._output(streams, 0, self.attention(rms(x) * self.attention_norm, cos, sin))
+        streams = self._output(streams, 0, self.attention(rms(x) * self.attention_norm, cos, sin, past))
         x = self._input(streams, 1)
         normed = rms(x) * self.feed_norm
         out = self.feed(normed.reshape(-1, normed.shape[-1])).view_as(normed)
@@ -115,16 +122,30 @@ class Transformer(nn.Module):
 
     def forward(self, ids: Tensor, rows: list[Tensor]) -> Tensor:
         """rows: one (sequences, tokens, orders * heads) tensor per set of tables, from `Addresses`."""
+        return self.logits(self.states(ids, rows))
+
+    def logits(self, states: Tensor) -> Tensor:
+        """(..., hidden) last states -> (..., vocab)."""
+        return states @ (self.embedding if self.head is None else self.head).t() + self.log_frequency
+
+    def states(
+        self, ids: Tensor, rows: list[Tensor], cache: Cache | None = None, positions: Tensor | None = None
+    ) -> Tensor:
+        """The last layer's normed states, (sequences, tokens, hidden).
+
+        cache: what was read before, at whose end the new tokens stand at the `positions` of `Cache.begin`.
+        """
         config = self.config
-        cos, sin = _rotation(ids.shape[1], config.head_dim, self.embedding)
+        places = torch.arange(ids.shape[1]) if positions is None else positions
+        cos, sin = _rotation(places, config.head_dim, self.embedding)
         streams = functional.embedding(ids, self.embedding).unsqueeze(2).expand(-1, -1, config.branches, -1)
         if self.input_engram is not None:
             streams = streams + self.input_engram(rows[0], streams)
         left = iter(rows)
-        for block in self.blocks:
-            streams = block(streams, next(left) if block.engram is not None else None, cos, sin)
-        x = rms(streams.mean(2) if config.branches > 1 else streams[:, :, 0]) * self.final_norm
-        return x @ (self.embedding if self.head is None else self.head).t() + self.log_frequency
+        for number, block in enumerate(self.blocks):
+            past = None if cache is None else cache.layers[number]
+            streams = block(streams, next(left) if block.engram is not None else None, cos, sin, past)
+        return rms(streams.mean(2) if config.branches > 1 else streams[:, :, 0]) * self.final_norm
 
     def rebalance(self) -> None:
         """Update the expert biases of every layer from the loads of the last step."""
@@ -133,9 +154,9 @@ class Transformer(nn.Module):
                 module.rebalance()
 
 
-def _rotation(length: int, head_dim: int, like: Tensor) -> tuple[Tensor, Tensor]:
+def _rotation(positions: Tensor, head_dim: int, like: Tensor) -> tuple[Tensor, Tensor]:
     frequencies = ROPE_BASE ** (-torch.arange(0, head_dim, 2, device=like.device) / head_dim)
-    angles = torch.outer(torch.arange(length, device=like.device), frequencies)
+    angles = torch.outer(positions.to(like.device), frequencies)
     return angles.cos().to(like.dtype), angles.sin().to(like.dtype)
 
 
