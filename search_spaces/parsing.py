@@ -54,7 +54,8 @@ def parse(text: str, file: str, base: Model | None = None) -> Space:
 
 def restore(stored: Mapping[str, Any]) -> Space:
     """The space that `Space.stored` described."""
-    return parse(stored["text"], stored["file"], TypeAdapter(Model).validate_python(stored["base"]))
+    space = parse(stored["text"], stored["file"], TypeAdapter(Model).validate_python(stored["base"]))
+    return space.with_quality(**stored["quality"]) if stored.get("quality") else space
 
 
 def _profile(spec: SpaceFile, document: Document, file: str) -> str:

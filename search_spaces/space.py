@@ -113,7 +113,15 @@ class Space:
 
     def stored(self) -> dict[str, Any]:
         """What a study keeps so that the space can be read again anywhere: see `restore`."""
-        return {"text": self.text, "file": self.file, "base": asdict(self.base)}
+        quality = self.quality and self.quality.model_dump()
+        return {"text": self.text, "file": self.file, "base": asdict(self.base), "quality": quality}
+
+    def with_quality(self, **changes: Any) -> "Space":
+        """The same space with other fields of `quality`. Raises InputError where nothing is trained."""
+        if self.quality is None:
+            name = next(iter(changes))
+            raise InputError(f"{name}: the space {self.name} trains nothing: its model is finished")
+        return replace(self, quality=self.quality.model_copy(update=changes))
 
     def _engram(self, base: Model, own: Mapping[str, Any]) -> Engram:
         shape: dict[str, Any] = {

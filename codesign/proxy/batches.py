@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from codesign.errors import TrainingError
 from codesign.proxy.engram import Addresses
 from codesign.tokenizer import Tokens
-from cost_models.errors import InputError
 
 HELD_OUT = 0.05  # of the documents, by hash
 
@@ -78,12 +78,12 @@ class Windows:
     def epoch(self, batch: int, steps: int, seed: int) -> Iterator[Batch]:
         """`steps` batches of windows in an order that only the seed determines, none twice.
 
-        Raises InputError where there are too few windows: repeated text is memorised by the tables, and then
+        Raises TrainingError where there are too few windows: repeated text is memorised by the tables, and then
         trains far below and validates far above what new text would give.
         """
         needed = batch * steps
         if self.count < needed:
-            raise InputError(
+            raise TrainingError(
                 f"the text has {self.count * self.length:,} distinct tokens to train on, this fidelity "
                 f"needs {needed * self.length:,}; give {needed / max(1, self.count):.1f} times the text or "
                 "choose a smaller fidelity"

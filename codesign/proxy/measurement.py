@@ -35,7 +35,7 @@ def measure(
 
     fidelity: a recipe's name, file or value. corpus: see `codesign.corpus`. progress: called with (step,
     steps, loss) now and then. keep_weights: keep the trained weights, for `load_weights`. Raises InputError
-    for a model that cannot be scaled, or too little text.
+    for a model that cannot be scaled, TrainingError for too little text.
     """
     recipe = load(fidelity)
     results = store or Store()

@@ -63,7 +63,7 @@ def train(
     """Train `config` as `fidelity` says and measure it on held-out windows.
 
     The run is a function of its arguments, this machine's kind and the torch version: one thread, streams
-    keyed by seed and tensor name, data order by seed. Raises InputError for too little text.
+    keyed by seed and tensor name, data order by seed. Raises TrainingError for too little text.
     """
     started, cpu_started = time.perf_counter(), time.process_time()
     threads = torch.get_num_threads()

@@ -9,6 +9,7 @@ import numpy as np
 import optuna
 
 import cost_models
+from codesign import corpus
 from codesign.errors import InputError, StudyError
 from codesign.proxy import fidelity
 from codesign.search import liveness
@@ -55,8 +56,9 @@ def run(
         from search_spaces.reading import one_of
 
         raise InputError(f"--sampler {one_of(NAMES, name)}")
-    if space.quality:  # an unknown recipe is said now, not by a worker
+    if space.quality:  # an unknown recipe or a missing text is said now, not by a worker
         fidelity.load(beside(space, space.quality.fidelity))
+        corpus.files(space.quality.corpus and beside(space, space.quality.corpus))
     wanted = trials or DEFAULT_TRIALS
     catalogue = cost_models.load_catalogue(scenario, overrides or None)
     started = time.monotonic()

@@ -59,7 +59,7 @@ def create(
                 if space_of(study, url) != space:
                     raise StudyError(
                         f"{url}: study {name!r} was made for another space or another state of {space.file}; "
-                        "choose another --study"
+                        "choose another --study, or give the same --quality, --fidelity and --text"
                     ) from None
                 return study
         stored = space.stored()
@@ -70,6 +70,7 @@ def create(
             study.set_user_attr(key, value)
         study.set_user_attr("space_file", stored["file"])
         study.set_user_attr("base_model", stored["base"])
+        study.set_user_attr("quality", stored["quality"])
         study.set_user_attr("space", stored["text"])  # last: with it the study is complete
         return study
 
@@ -97,7 +98,12 @@ def space_of(study: optuna.Study, url: str = "") -> Space:
             f"{url}: study {study.study_name!r} was not made by codesign: it has no attribute `space`"
         )
     return restore(
-        {"text": attributes["space"], "file": attributes["space_file"], "base": attributes["base_model"]}
+        {
+            "text": attributes["space"],
+            "file": attributes["space_file"],
+            "base": attributes["base_model"],
+            "quality": attributes.get("quality"),
+        }
     )
 
 

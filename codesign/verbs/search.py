@@ -1,6 +1,7 @@
 """`codesign search`: find the Pareto front of a space."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from codesign.plaintext import number
@@ -26,6 +27,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--workers", type=positive, metavar="W", default=1, help="processes that train")
     parser.add_argument("--seed", type=int, metavar="K", default=0, help="seed of sampler and trainings")
+    parser.add_argument(
+        "--text", metavar="PATH", help="train on this text (file, folder) instead of the space's"
+    )
+    parser.add_argument("--fidelity", metavar="NAME", help="train with this recipe instead of the space's")
+    parser.add_argument(
+        "--quality",
+        choices=("proxy", "prior", "both"),
+        help="judge by trainings, by published laws, or by both",
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the study, up to N trials in all")
     add_prices(parser)
 
@@ -36,6 +46,9 @@ def run(options: argparse.Namespace) -> Answer:
     from codesign import search
 
     space = search_spaces.load(options.space)
+    asked = {"mode": options.quality, "fidelity": options.fidelity, "corpus": _absolute(options.text)}
+    if quality := {name: value for name, value in asked.items() if value is not None}:
+        space = space.with_quality(**quality)
     summary = search.run(
         space,
         study=options.study or space.name,
@@ -49,6 +62,11 @@ def run(options: argparse.Namespace) -> Answer:
         overrides=overrides(options),
     )
     return Answer(summary, lambda: _text(summary))
+
+
+def _absolute(path: str | None) -> str | None:
+    """A path that means the same in every worker; names in a space are relative to the space's file."""
+    return path and str(Path(path).resolve())
 
 
 def _text(summary: dict[str, Any]) -> str:

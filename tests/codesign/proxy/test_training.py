@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from codesign import tokenizer
+from codesign.errors import TrainingError
 from codesign.proxy import batches, device, training
 from codesign.proxy.engram import Addresses
 from codesign.proxy.fidelity import Fidelity
 from codesign.proxy.scale import scale
 from cost_models.design import Model
-from cost_models.errors import InputError
 
 CPU = device.choose("cpu", "fp32")
 
@@ -80,7 +80,7 @@ def test_bits_per_byte_counts_every_byte_of_the_windows(
 def test_too_little_text_says_how_much_is_needed(
     full_model: Callable[..., Model], tiny: Fidelity, data: tuple[tokenizer.Tokens, batches.Split]
 ) -> None:
-    with pytest.raises(InputError, match=r"distinct tokens .* needs 25,600,000; give \d+\.\d times"):
+    with pytest.raises(TrainingError, match=r"distinct tokens .* needs 25,600,000; give \d+\.\d times"):
         _run(full_model(0.0), replace(tiny, steps=100_000), data)
 
 

@@ -11,8 +11,9 @@ import pytest
 import cost_models
 import search_spaces
 from codesign import results
-from codesign.errors import InputError, StudyError
+from codesign.errors import InputError, StudyError, TrainingError
 from codesign.front import hypervolume, non_dominated
+from codesign.search import study as studies
 from codesign.search.scoring import score
 from search_spaces import Space
 
@@ -169,3 +170,28 @@ def test_two_processes_share_one_study(run: Run, tmp_path: Path) -> None:
     assert summary["trainings"] == 8
     workers = {t.user_attrs.get("worker") for t in optuna.load_study(study_name="s", storage=storage).trials}
     assert len(workers - {None}) == 2
+
+
+def test_another_quality_is_the_study_s_own(run: Run, space: Space, tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path}/q.db"
+    prior = space.with_quality(mode="prior")
+    run(storage, trials=3, space=prior)
+    study = studies.load(storage, "s")
+    assert studies.space_of(study, storage) == prior != space
+    weights = {
+        t.user_attrs["quality"]["belief"]["prior_weight"] for t in study.trials if "quality" in t.user_attrs
+    }
+    assert weights == {1.0}
+    with pytest.raises(StudyError, match="--quality"):
+        run(storage, trials=4, resume=True)
+
+
+def test_too_little_text_ends_a_search_at_once(run: Run, space: Space, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    for number in range(60):
+        (tmp_path / "a" / f"{number}.txt").write_text(f"a short document, number {number}\n")
+    with pytest.raises(TrainingError, match="the text has"):
+        run(f"sqlite:///{tmp_path}/q.db", space=space.with_quality(corpus=str(tmp_path / "a")))
+    with pytest.raises(InputError, match="no such text"):
+        run(f"sqlite:///{tmp_path}/r.db", space=space.with_quality(corpus=str(tmp_path / "b")))
+    assert not (tmp_path / "r.db").exists()
