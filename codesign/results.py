@@ -9,11 +9,11 @@ import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
 import cost_models
+from codesign.costing import Costing, with_figures
 from codesign.errors import StudyError
 from codesign.front import hypervolume, knee, non_dominated, signs
 from codesign.listing import front_table, show_text
 from codesign.search import study as studies
-from codesign.search.scoring import QUALITY
 from codesign.search.trials import LEFT_OUT, evaluated
 from cost_models.design import Design
 from search_spaces import Space
@@ -181,30 +181,10 @@ def front(
 
 
 def recosted(designs: Designs, catalogue: cost_models.Catalogue) -> pd.DataFrame:
-    """The table of designs with objectives, violations, front and knee at other prices.
-
-    The designs of one model are evaluated at once, as arrays.
-    """
-    table, space = designs.table.copy(), designs.space
-    for _, group in table[table["state"] == "COMPLETE"].groupby("model", sort=False):
-        params = [designs.trial(int(number)).params for number in group["trial"]]
-        model = space.model(params[0])
-        values = {
-            p.name: np.array([own.get(p.name) for own in params], dtype=object)
-            for p in space.hardware_parameters
-        }
-        evaluation = cost_models.evaluate(space.designs(model, values), catalogue)
-        for name in designs.objectives:
-            if name != QUALITY:
-                table.loc[group.index, name] = np.asarray(
-                    cost_models.OBJECTIVES[name].value(evaluation), float
-                )
-        for name, amount in evaluation.violations.items():
-            table.loc[group.index, _VIOLATION + name] = np.asarray(amount, float)
-        broken = table.loc[group.index].filter(like=_VIOLATION).gt(0).any(axis=1)
-        finite = np.isfinite(table.loc[group.index, list(designs.objectives)].to_numpy(float)).all(axis=1)
-        table.loc[group.index, "feasible"] = ~broken.to_numpy() & finite
-    return _marked(table, designs.objectives)
+    """The table of designs with objectives, violations, front and knee at other prices."""
+    table = designs.table.reset_index(drop=True)
+    figures = Costing(designs.space, table).costed(catalogue)
+    return marked(with_figures(table, figures), designs.objectives)
 
 
 def show(designs: Designs, trial: int) -> dict[str, Any]:
@@ -257,10 +237,10 @@ def _table(rows: list[dict[str, Any]], space: Space) -> pd.DataFrame:
     table[numbers] = table[numbers].astype(float)
     for name in ("feasible", "trained"):
         table[name] = table[name].astype(bool)
-    return _marked(table, space.objectives)
+    return marked(table, space.objectives)
 
 
-def _marked(table: pd.DataFrame, objectives: Sequence[str]) -> pd.DataFrame:
+def marked(table: pd.DataFrame, objectives: Sequence[str]) -> pd.DataFrame:
     """With the columns front and knee, over the feasible rows."""
     values = table[list(objectives)].to_numpy(float) * signs(objectives)
     values[~table["feasible"].to_numpy(bool)] = np.nan

@@ -15,21 +15,22 @@ from numpy.typing import NDArray
 
 import cost_models
 from codesign import results
+from codesign.costing import Columns, Costing, Group, with_figures
 from codesign.errors import StudyError
-from codesign.front import knee, non_dominated, signs
 from codesign.proxy.store import Store
 from codesign.results import Designs as Record
+from codesign.results import marked
 from codesign.search import study as studies
 from cost_models import tables
 from cost_models.catalogue import Catalogue
 from cost_models.errors import CodesignError, InputError
 from dashboard import phase, whatif
 from dashboard.columns import Column, describe
-from dashboard.costing import Columns, Costing, Group, Recoster
 from dashboard.designs import Designs
 from dashboard.figures.front import Reference
 from dashboard.phase import Field
 from dashboard.recorded_figures import drift, recorded
+from dashboard.recoster import Recoster
 from dashboard.view import View
 
 QUALITY = "bits_per_byte"
@@ -256,36 +257,6 @@ def newest(storage: str) -> str:
     if not found:
         raise StudyError(f"{storage}: holds no study yet; start one with `codesign search demo --study NAME`")
     return str(max(found, key=lambda one: one._study_id).study_name)
-
-
-def with_figures(table: pd.DataFrame, figures: Columns) -> pd.DataFrame:
-    """The table with every objective and violation that cost models give, for the rows that they cover."""
-    columns: dict[str, Any] = {}
-    for name, objective in cost_models.OBJECTIVES.items():
-        if objective.figure in figures:
-            columns[name] = figures[objective.figure]
-    broken = np.zeros(len(table), bool)
-    for name, amount in figures.items():
-        if name.startswith("violations."):
-            columns["violation." + name.removeprefix("violations.")] = amount
-            broken |= ~(amount <= 0)
-    limited = "violation." + QUALITY
-    if limited in table:
-        broken |= table[limited].to_numpy(float) > 0
-    # what was never trained has no quality and is no design to choose, whatever it costs
-    columns["feasible"] = (table["state"] == "COMPLETE").to_numpy(bool) & ~broken
-    return table.assign(**columns)
-
-
-def marked(table: pd.DataFrame, objectives: tuple[str, ...]) -> pd.DataFrame:
-    """The table with front and knee over its feasible rows."""
-    values = table[list(objectives)].to_numpy(float) * signs(objectives)
-    values[~table["feasible"].to_numpy(bool)] = np.nan
-    front = non_dominated(values)
-    best = np.zeros(len(table), bool)
-    if front.any():
-        best[np.flatnonzero(front)[knee(values[front])]] = True
-    return table.assign(front=front, knee=best)
 
 
 def _settled(state: _State) -> Designs:

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 import cost_models
+from codesign.costing import Columns
 from codesign.results import Designs as Record
-from dashboard.costing import Columns
 
 
 def recorded(record: Record, table: pd.DataFrame) -> Columns:

@@ -8,9 +8,9 @@ import pytest
 
 import cost_models
 from codesign import results
+from codesign.costing import exact
 from codesign.errors import StudyError
 from dashboard import phase, whatif
-from dashboard.costing import exact
 from dashboard.data import Study, newest
 from dashboard.view import View
 from search_spaces import Parameter

@@ -1,6 +1,8 @@
-"""Costing a whole study again: its designs as arrays, one group per model, at any prices and any load."""
+"""Costing a whole study again: its designs as arrays, one group per model, at any prices and any load.
 
-from collections import OrderedDict
+`results.recosted` asks it for other prices, the dashboard's what-ifs for any change.
+"""
+
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, TypeVar
@@ -10,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import cost_models
+from codesign.search.scoring import QUALITY
 from cost_models.carbon import carbon
 from cost_models.catalogue import Catalogue
 from cost_models.cost import cost
@@ -20,7 +23,7 @@ from search_spaces import Parameter, Space
 
 Columns = dict[str, NDArray[np.float64]]
 T = TypeVar("T")
-MOST_LOADS = 8
+_VIOLATION = "violation."
 
 
 @dataclass(frozen=True)
@@ -136,31 +139,23 @@ class Costing:
         return replace(self.groups[0].design, system=system, serving=serving)
 
 
-class Recoster:
-    """Figures of the same designs under one what-if after another; the last answers are kept.
-
-    A change of load needs every model's operators again, a change of prices one call: so the two are kept apart.
-    """
-
-    def __init__(self, costing: Costing, usual: Columns | None = None) -> None:
-        """usual: the figures as the study has them, where they are known."""
-        self.costing = costing
-        self._loads: OrderedDict[str, Columns] = OrderedDict({} if usual is None else {"": usual})
-
-    def figures(
-        self, load: str, prices: Catalogue | None, usual: Catalogue, change: Callable[[Design], Design]
-    ) -> Columns:
-        """The figures under a change.
-
-        load: names what `change` does to load and limits, "" for nothing; prices: None for the usual ones.
-        """
-        found = self._loads.get(load)
-        if found is None:
-            found = self.costing.changed(usual, change) if load else self.costing.costed(usual)
-            self._loads[load] = found
-            while len(self._loads) > MOST_LOADS:
-                self._loads.popitem(last=False)
-        return found if prices is None else self.costing.repriced(found, prices, change)
+def with_figures(table: pd.DataFrame, figures: Columns) -> pd.DataFrame:
+    """The table with every objective and violation that cost models give, for the rows that they cover."""
+    columns: dict[str, Any] = {}
+    for name, objective in cost_models.OBJECTIVES.items():
+        if objective.figure in figures:
+            columns[name] = figures[objective.figure]
+    broken = np.zeros(len(table), bool)
+    for name, amount in figures.items():
+        if name.startswith("violations."):
+            columns[_VIOLATION + name.removeprefix("violations.")] = amount
+            broken |= ~(amount <= 0)
+    limited = _VIOLATION + QUALITY
+    if limited in table:
+        broken |= table[limited].to_numpy(float) > 0
+    # what was never trained has no quality and is no design to choose, whatever it costs
+    columns["feasible"] = (table["state"] == "COMPLETE").to_numpy(bool) & ~broken
+    return table.assign(**columns)
 
 
 def stacked(records: list[T], counts: list[int], order: NDArray[np.int64]) -> T:
