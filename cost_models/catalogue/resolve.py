@@ -209,7 +209,9 @@ class Catalogue:
         each = []
         for name in names:
             own = userfile.serving(name) if userfile.is_path(name) else {}
-            known = {f.name for f in fields(Engine)} - {key.removeprefix("serving.") for key in self.overrides}
+            known = {f.name for f in fields(Engine)} - {
+                key.removeprefix("serving.") for key in self.overrides
+            }
             each.append(replace(self._engine, **{key: own[key] for key in known & own.keys()}))
         if index is None or all(one == each[0] for one in each):
             return each[0]
