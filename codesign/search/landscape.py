@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ class Landscape:
         everything = np.concatenate(fronts) if fronts else np.ones((1, count))
         self.worst = everything.max(axis=0) if count else np.zeros(0)
         self.worst = np.where(self.worst > 0, self.worst * _BOX_MARGIN, self.worst / _BOX_MARGIN)
-        low, high = self._logs(everything).min(axis=0), self._logs(self.worst[None])[0]
+        low, high = self.logs(everything).min(axis=0), self.logs(self.worst[None])[0]
         if count:
             unit = qmc.Sobol(count, seed=seed).random(POINTS)
             self.points = low + unit * (high - low)
@@ -92,19 +93,24 @@ class Landscape:
             model = self.space.model(params)
         except InputError:
             return None
+        front, hardware = self.front(model)
+        covers = covering(self.logs(front), self.points) if hardware else np.zeros(len(self.points), bool)
+        return Candidate(params, model_key(model), features(self.space, params), covers, hardware)
+
+    def front(self, model: Model) -> tuple[Matrix, dict[str, Any]]:
+        """Non-dominated analytic objectives of the model's hardware, less is better: (members, objectives).
+
+        And the values of its best compromise; none where no hardware is feasible.
+        """
         values, scores = self._scores(model, self._screens.get(model.engram is not None))
         good = np.flatnonzero(scores.feasible)
-        covers = np.zeros(len(self.points), dtype=bool)
-        hardware: dict[str, Any] = {}
-        if len(good):
-            analytic = scores.minimised[good][:, self._analytic]
-            chosen = non_dominated(analytic) if analytic.shape[1] else np.arange(len(good)) == 0
-            if chosen.any():
-                front = analytic[chosen]
-                covers = covering(self._logs(front), self.points)
-                best = knee(front) if front.shape[1] else 0
-                hardware = self.space.at(values, int(good[chosen][best])) or {"": None}
-        return Candidate(params, model_key(model), features(self.space, params), covers, hardware)
+        analytic = scores.minimised[good][:, self._analytic]
+        chosen = non_dominated(analytic) if analytic.shape[1] else np.arange(len(good)) == 0
+        front = analytic[chosen]
+        if not len(front):
+            return front, {}
+        best = knee(front) if front.shape[1] else 0
+        return front, self.space.at(values, int(good[chosen][best])) or {"": None}
 
     def _scores(
         self, model: Model, screen: NDArray[np.int64] | None
@@ -137,7 +143,8 @@ class Landscape:
             self._screens = {k: np.array(sorted(rows)) for k, rows in found.items() if rows}
         return fronts
 
-    def _logs(self, minimised: Matrix) -> Matrix:
+    def logs(self, minimised: Matrix) -> Matrix:
+        """Analytic objectives (n, objectives), less is better, as logarithms that keep that sense."""
         turned = signs([n for n in self.space.objectives if n != QUALITY])
         return np.asarray(turned * np.log(np.maximum(minimised * turned, 1e-300)))
 
@@ -160,24 +167,23 @@ def model_key(model: Model) -> str:
 
 def features(space: Space, params: Mapping[str, Any]) -> NDArray[np.float64]:
     """Model parameters as numbers in 0..1 for the surrogate; sets of layers as one number a layer."""
-    found: list[float] = []
-    for p in space.model_parameters:
-        value = params.get(p.name)
-        if p.kind == "subset":
-            members = sorted({layer for text in p.choices for layer in layers_of(str(text))})
-            taken = layers_of(str(value)) if value is not None else ()
-            found += [float(layer in taken) for layer in members]
-            deepest = members[-1]
-            found.append(sum(taken) / (len(taken) * deepest) if taken and deepest else 0.0)
-        elif p.kind == "categorical" and not _is_ordered(p.choices):
-            found += [float(value == choice) for choice in p.choices]
-        else:
-            low, high, log = _span(p)
-            number = low if value is None else float(value)
-            if log:
-                low, high, number = np.log([low, high, number])
-            found.append((number - low) / (high - low) if high > low else 0.0)
-    return np.array(found)
+    return np.array([number for p in space.model_parameters for number in _numbers(p, params.get(p.name))])
+
+
+@lru_cache(maxsize=20_000)
+def _numbers(p: Parameter, value: Any) -> tuple[float, ...]:
+    if p.kind == "subset":
+        members = sorted({layer for text in p.choices for layer in layers_of(str(text))})
+        taken = layers_of(str(value)) if value is not None else ()
+        depth = sum(taken) / (len(taken) * members[-1]) if taken and members[-1] else 0.0
+        return (*(float(layer in taken) for layer in members), depth)
+    if p.kind == "categorical" and not _is_ordered(p.choices):
+        return tuple(float(value == choice) for choice in p.choices)
+    low, high, log = _span(p)
+    number = low if value is None else float(value)
+    if log:
+        low, high, number = np.log([low, high, number]).tolist()
+    return ((number - low) / (high - low) if high > low else 0.0,)
 
 
 def _is_ordered(choices: tuple[Any, ...]) -> bool:
