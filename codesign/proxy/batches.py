@@ -75,8 +75,10 @@ class Windows:
             rows=self.addresses(ids[:, :-1], positions[:, :-1]),
         )
 
-    def epoch(self, batch: int, steps: int, seed: int) -> Iterator[Batch]:
+    def epoch(self, batch: int, steps: int, seed: int, start: int = 0) -> Iterator[Batch]:
         """`steps` batches of windows in an order that only the seed determines, none twice.
+
+        start: the first step wanted, for a training that goes on.
 
         Raises TrainingError where there are too few windows: repeated text is memorised by the tables, and then
         trains far below and validates far above what new text would give.
@@ -89,7 +91,7 @@ class Windows:
                 "choose a smaller fidelity"
             )
         order = np.random.default_rng([seed, 1]).permutation(self.count)[:needed]
-        for step in range(steps):
+        for step in range(start, steps):
             yield self.batch(order[step * batch : (step + 1) * batch])
 
     def spread(self, count: int) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ from codesign import corpus as corpora
 from codesign import tokenizer
 from codesign.proxy import batches, device, moe, scale, training
 from codesign.proxy import noise as noises
+from codesign.proxy.checkpoint import Checkpoint
 from codesign.proxy.config import ProxyConfig
 from codesign.proxy.fidelity import Fidelity, load
 from codesign.proxy.quality import Quality
@@ -49,11 +50,13 @@ def measure(
             keep_weights and not known.reason and not results.weights(key).exists()
         ):
             return known
-        run = training.train(config, recipe, tokens, split, seed, where, progress)
+        checkpoint = Checkpoint(results.checkpoint(key))
+        run = training.train(config, recipe, tokens, split, seed, where, progress, checkpoint)
         quality = _quality(run, key, config, recipe, seed, corpus, where, model.name, results)
         if keep_weights and not run.reason:
             _save_weights(results, key, run.model, tokens)
         results.put(quality)
+        checkpoint.remove()
         return quality
 
 

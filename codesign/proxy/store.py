@@ -59,7 +59,9 @@ class Store:
 
     def remove(self, key: str) -> None:
         """Forget a result and its weights; a key that is not there is no error."""
-        for path in (self._file(key), self.weights(key), self.tokenizer(key), self._lock(key)):
+        for path in (
+            self._file(key), self.weights(key), self.tokenizer(key), self.checkpoint(key), self._lock(key)
+        ):  # fmt: skip
             path.unlink(missing_ok=True)
 
     def weights(self, key: str) -> Path:
@@ -69,6 +71,10 @@ class Store:
     def tokenizer(self, key: str) -> Path:
         """Where the tokenizer of those weights lies."""
         return self.path / f"{key}.tokenizer"
+
+    def checkpoint(self, key: str) -> Path:
+        """Where an unfinished training keeps its state."""
+        return self.path / f"{key}.checkpoint"
 
     @contextmanager
     def training(self, key: str) -> Iterator[None]:

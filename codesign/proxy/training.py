@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from codesign.errors import TrainingError
 from codesign.proxy.batches import Batch, Split, Windows
+from codesign.proxy.checkpoint import Checkpoint
 from codesign.proxy.config import ProxyConfig
 from codesign.proxy.device import Device
 from codesign.proxy.engram import Addresses
@@ -59,11 +60,13 @@ def train(
     seed: int,
     device: Device,
     progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Run:
     """Train `config` as `fidelity` says and measure it on held-out windows.
 
     The run is a function of its arguments, this machine's kind and the torch version: one thread, streams
-    keyed by seed and tensor name, data order by seed. Raises TrainingError for too little text.
+    keyed by seed and tensor name, data order by seed. checkpoint: where the state is kept now and
+    then, and gone on from, with the same result. Raises TrainingError for too little text.
     """
     started, cpu_started = time.perf_counter(), time.process_time()
     threads = torch.get_num_threads()
@@ -82,7 +85,7 @@ def train(
         model.log_frequency.copy_(torch.from_numpy(np.log(frequency)))
         model.to(device.type)
         entropy = float(-(frequency * np.log(frequency)).sum())
-        curve, reason = _optimise(model, fidelity, windows, seed, device, entropy, progress)
+        curve, reason = _optimise(model, fidelity, windows, seed, device, entropy, progress, checkpoint)
         if reason:
             nats, sizes = _unigram_blocks(held_out, fidelity, split, tokens)
         else:
@@ -101,6 +104,7 @@ def _optimise(
     device: Device,
     entropy: float,
     progress: Progress | None,
+    checkpoint: Checkpoint | None,
 ) -> tuple[tuple[tuple[int, float], ...], str]:
     """All steps, or those until there is a reason to stop: (curve, reason)."""
     optimizer = _optimizer(model, fidelity, device)
@@ -108,7 +112,13 @@ def _optimise(
     steps, curve = fidelity.steps, []
     recent: deque[float] = deque(maxlen=max(3, steps // 25))
     model.train()
-    for step, batch in enumerate(windows.epoch(fidelity.batch, steps, seed)):
+    done = 0
+    if checkpoint and (state := checkpoint.read()):
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        done, curve = state["done"], [tuple(point) for point in state["curve"]]
+        recent.extend(state["recent"])
+    for step, batch in enumerate(windows.epoch(fidelity.batch, steps, seed, done), done):
         factor = learning_rate_factor(step, steps, fidelity.warmup)
         for group, rate in zip(optimizer.param_groups, base, strict=True):
             group["lr"] = rate * factor
@@ -127,6 +137,11 @@ def _optimise(
         reason = stop_reason(step + 1, fidelity, level, entropy)
         if reason:
             return tuple(curve), reason
+        if checkpoint and checkpoint.due():
+            checkpoint.write(
+                {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "done": step + 1,
+                 "curve": curve, "recent": list(recent)}
+            )  # fmt: skip
     return tuple(curve), ""
 
 

@@ -12,6 +12,7 @@ import torch
 from codesign import tokenizer
 from codesign.errors import TrainingError
 from codesign.proxy import batches, device, training
+from codesign.proxy.checkpoint import Checkpoint
 from codesign.proxy.engram import Addresses
 from codesign.proxy.fidelity import Fidelity
 from codesign.proxy.scale import scale
@@ -42,6 +43,36 @@ def test_a_training_learns_and_repeats_exactly(
     assert first.curve != other.curve
     frequency = training.token_frequency(data[1].train, tiny.vocab)
     assert first.curve[-1][1] < float(-(frequency * np.log(frequency)).sum()) - 0.1
+
+
+def test_an_interrupted_training_goes_on_to_the_same_result(
+    full_model: Callable[..., Model],
+    tiny: Fidelity,
+    data: tuple[tokenizer.Tokens, batches.Split],
+    tmp_path: Path,
+) -> None:
+    config = scale(full_model(0.25), tiny, data[0].canonical_vocab)
+    steps: list[int] = []
+
+    def run(checkpoint: Checkpoint | None, stop: int = 0) -> training.Run:
+        def progress(step: int, total: int, loss: float) -> None:
+            steps.append(step)
+            if step == stop:
+                raise KeyboardInterrupt
+
+        return training.train(config, tiny, *data, 0, CPU, progress, checkpoint)
+
+    whole = run(None)
+    kept = Checkpoint(tmp_path / "k.checkpoint", every=0)
+    with pytest.raises(KeyboardInterrupt):
+        run(kept, stop=25)
+    steps.clear()
+    rest = run(kept)
+    assert min(steps) >= 25  # nothing before the last checkpoint is repeated
+    assert rest.curve == whole.curve and np.array_equal(rest.block_nats, whole.block_nats)
+    kept.path.write_bytes(b"torn")
+    steps.clear()
+    assert run(kept).curve == whole.curve and min(steps) == 1
 
 
 def test_the_first_prediction_is_the_token_frequency(
