@@ -7,18 +7,27 @@ write(specification, Path("plan"))
 from pathlib import Path
 from typing import Any
 
+from codesign.errors import ExportError
 from codesign.export.specification import Specification, from_design, from_study
 
-__all__ = ["Specification", "from_design", "from_study", "summary", "write"]
+__all__ = ["ExportError", "Specification", "from_design", "from_study", "summary", "write"]
 
 
-def write(specification: Specification, out: Path, force: bool = False) -> dict[str, Any]:
-    """Write the export; {folder, origin, trial, files, feasible}. Raises ExportError as `folder.check`."""
+def write(
+    specification: Specification, out: Path, force: bool = False, weights: str = "auto"
+) -> dict[str, Any]:
+    """Write the export; {folder, origin, trial, files, feasible, no_weights}.
+
+    weights: as `trained.trained` takes it; no_weights: why the folder has none, or null. Raises ExportError.
+    """
     from codesign.export.files import files
     from codesign.export.folder import check, write_folder
+    from codesign.export.trained import trained
 
     check(out, force)  # before the work
-    texts = files(specification)
+    texts: dict[str, str | Path] = dict(files(specification))
+    proxy = trained(specification.design.model, specification.training, weights)
+    texts |= {**proxy.texts, **proxy.files}
     write_folder(out, texts, force)
     return {
         "folder": str(out),
@@ -26,6 +35,7 @@ def write(specification: Specification, out: Path, force: bool = False) -> dict[
         "trial": specification.trial,
         "files": list(texts),
         "feasible": specification.document()["feasible"],
+        "no_weights": proxy.reason or None,
     }
 
 
@@ -33,7 +43,9 @@ def summary(document: dict[str, Any]) -> str:
     """What was written, and what to do with it."""
     folder = document["folder"]
     lines = [f"{document['origin']} written to {folder}:"]
-    lines += [f"  {name:<22} {_PURPOSE[name]}" for name in document["files"]]
+    lines += [f"  {name:<28} {_PURPOSE[name]}" for name in document["files"]]
+    if document["no_weights"]:
+        lines.append(f"No trained proxy is with it: {document['no_weights']}.")
     if not document["feasible"]:
         lines.append("The design breaks a constraint; the report says which and by how much.")
     return "\n".join([*lines, f"Check it with: codesign evaluate {folder}/design.yaml"])
@@ -46,4 +58,10 @@ _PURPOSE = {
     "placement.yaml": "what lies in which memory, byte for byte",
     "bill_of_materials.csv": "what to buy, at which price, from which source",
     "report.html": "the choice explained, for a browser or a printer",
+    "pytorch/model.py": "the model in PyTorch, without codesign",
+    "pytorch/generate.py": "continues a text with the trained proxy",
+    "pytorch/full.json": "what model.py builds at full size",
+    "pytorch/proxy.json": "what it builds for the weights",
+    "pytorch/weights.safetensors": "weights of the trained proxy",
+    "pytorch/tokenizer.json": "its tokenizer",
 }

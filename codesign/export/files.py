@@ -2,29 +2,24 @@
 
 import csv
 import io
-import json
-import re
 
 import yaml
 
 import cost_models
+from codesign.export.config import config_text
 from codesign.export.engine import serve_script
 from codesign.export.page import page
 from codesign.export.placement import placement
+from codesign.export.runnable import texts
 from codesign.export.specification import Specification
 from cost_models.answers import answers
 from cost_models.bill import bill_of_materials
-from cost_models.design import Model
-from cost_models.hf_config import write_config
 
-_NOT_IN_YAML = re.compile(
-    "[^\\x09\\x0a\\x0d\\x20-\\x7e\\x85\\xa0-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]"
-)
 BILL = ("item", "quantity", "unit", "unit_price_usd", "total_usd", "price_date", "source", "confidence")
 
 
 def files(specification: Specification) -> dict[str, str]:
-    """File name -> text, for every file of the export."""
+    """File name -> text, for every file of the export but the trained proxy."""
     design, evaluation = specification.design, specification.evaluation()
     document = evaluation.document(quality=specification.quality)
     result = evaluation.result()
@@ -32,11 +27,12 @@ def files(specification: Specification) -> dict[str, str]:
     where = placement(design, result.memory, result.parts)
     return {
         "design.yaml": design_text(specification),
-        "config.json": config_text(design.model),
+        "config.json": config_text(design),
         "serve.sh": serve_script(design),
         "placement.yaml": yaml.safe_dump(where, sort_keys=False, allow_unicode=True, width=200),
         "bill_of_materials.csv": bill_text(rows),
         "report.html": page(specification, document, where, rows, answers(evaluation)),
+        **texts(design.model),
     }
 
 
@@ -45,12 +41,6 @@ def design_text(specification: Specification) -> str:
     return cost_models.write_design(
         specification.design, specification.quality, specification.scenario, specification.overrides
     )
-
-
-def config_text(model: Model) -> str:
-    """config.json; characters that YAML does not allow raw are escaped, since the reader of configs is YAML's."""
-    text = json.dumps(write_config(model), indent=2, ensure_ascii=False)
-    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
 def bill_text(rows: list[dict[str, object]]) -> str:

@@ -3,18 +3,25 @@
 import shutil
 import tempfile
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from codesign.errors import ExportError
 
+MARK = "design.yaml"  # every export holds one; a folder without it is somebody's own
+
 
 def check(folder: Path, force: bool = False) -> None:
-    """Raise ExportError where `folder` may not be written: a file, not empty without `force`, a home."""
+    """Raise ExportError where `folder` may not be written: a file, a folder with files (without `force`), a
+    folder that no export wrote, a home."""
     if folder.exists() and not folder.is_dir():
         raise ExportError(f"{folder}: is a file; choose another folder with --out")
     if folder.is_dir() and any(folder.iterdir()) and not force:
         raise ExportError(
             f"{folder}: is there and not empty; choose another folder, or replace it with --force"
+        )
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MARK).is_file():
+        raise ExportError(
+            f"{folder}: holds files and no {MARK}, so no export wrote it; choose another folder, or empty it"
         )
     if force and folder.is_dir() and folder.resolve() in (Path.cwd(), *Path.cwd().parents, Path.home()):
         raise ExportError(
@@ -22,20 +29,28 @@ def check(folder: Path, force: bool = False) -> None:
         )
 
 
-def write_folder(folder: Path, files: Mapping[str, str], force: bool = False) -> None:
-    """Write text files (UTF-8) into `folder`, which appears only when all of them are on disk.
+def write_folder(folder: Path, files: Mapping[str, str | Path], force: bool = False) -> None:
+    """Write files into `folder`, which appears only when all of them are on disk.
 
-    A folder that is there and not empty is replaced with `force` only. `*.sh` may be executed.
-    Raises ExportError as `check`; OSError where the disk refuses.
+    files: relative name -> text (UTF-8), or the path of a file to copy. `*.sh` may be executed.
+    An earlier export in the place is replaced with `force` only. Raises ExportError as `check`, and for a name
+    that leads out of the folder; OSError where the disk refuses.
     """
     check(folder, force)
+    for name in files:
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts or "\\" in name:
+            raise ExportError(f"{name!r}: leads out of the exported folder")
     parent = folder.resolve().parent
     parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=parent))
     try:
-        for name, text in files.items():
+        for name, content in files.items():
             path = fresh / name
-            path.write_text(text, encoding="utf-8")
+            path.parent.mkdir(exist_ok=True)
+            if isinstance(content, Path):
+                shutil.copyfile(content, path)
+            else:
+                path.write_text(content, encoding="utf-8")
             path.chmod(0o755 if name.endswith(".sh") else 0o644)
         fresh.chmod(0o755)
         _swap(fresh, folder.resolve())

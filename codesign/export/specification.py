@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cost_models
 from codesign.errors import StudyError
+from codesign.export.trained import Training
 from cost_models.design import Design
+
+if TYPE_CHECKING:
+    from codesign import results
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,7 @@ class Specification:
     scenario, overrides: as `load_catalogue` takes them.
     origin: where the design comes from, for people. trial, front: its number and the front of its study, as
     `codesign front --json` has it; None and empty for a finished model.
+    training: what its proxy was trained with; None where no quality is known.
     """
 
     design: Design
@@ -27,6 +32,7 @@ class Specification:
     origin: str = ""
     trial: int | None = None
     front: list[dict[str, Any]] = field(default_factory=list)
+    training: Training | None = None
 
     def catalogue(self, changes: Mapping[str, float | str] | None = None) -> "cost_models.Catalogue":
         """The catalogue at the prices of this design, with further figures changed."""
@@ -52,6 +58,7 @@ def from_design(
         scenario if scenario is not None else file.scenario,
         {**file.overrides, **(overrides or {})},
         origin=str(path),
+        training=Training(file.quality["fidelity"]) if file.quality and file.quality["fidelity"] else None,
     )
     file.check_names(specification.catalogue())
     return specification
@@ -86,4 +93,29 @@ def from_study(
             )
         trial = knees[0]
     origin = f"trial {trial} of study {study}"
-    return Specification(designs.design(trial), designs.quality(trial), *prices, origin, trial, front)
+    return Specification(
+        designs.design(trial),
+        designs.quality(trial),
+        *prices,
+        origin,
+        trial,
+        front,
+        _training(designs, trial),
+    )
+
+
+def _training(designs: "results.Designs", trial: int) -> Training | None:
+    """What the proxy of a trial was trained with; None where the space trains nothing."""
+    from codesign.search.workers import beside
+
+    space = designs.space
+    if space.quality is None:
+        return None
+    asked, own = space.quality, designs.trial(trial).user_attrs
+    first = designs.trial(own["completes"]).user_attrs if "completes" in own else own
+    return Training(
+        beside(space, asked.fidelity),
+        asked.seed,
+        asked.corpus and beside(space, asked.corpus),
+        str((first.get("quality") or {}).get("key") or ""),
+    )

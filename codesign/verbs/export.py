@@ -23,6 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--best", metavar="OBJECTIVE", help="the feasible trial that is best in one objective")
     parser.add_argument("--out", type=Path, metavar="DIR", required=True, help="folder to write")
     parser.add_argument("--force", action="store_true", help="replace DIR if it is there and not empty")
+    parser.add_argument(
+        "--weights", choices=("auto", "train", "none"), default="auto",
+        help="the trained proxy: those stored, or a short training repeated (auto, the default); trained now "
+        "whatever it takes; or none",
+    )  # fmt: skip
     add_storage(parser)
     add_prices(parser)
 
@@ -43,5 +48,5 @@ def run(options: argparse.Namespace) -> Answer:
             options.source, options.storage, trial=options.trial, best=options.best,
             scenario=options.scenario, overrides=overrides(options),
         )  # fmt: skip
-    document = export.write(context, options.out, force=options.force)
+    document = export.write(context, options.out, force=options.force, weights=options.weights)
     return Answer(document, lambda: export.summary(document))
