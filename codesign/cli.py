@@ -16,7 +16,7 @@ from codesign.verbs.answer import Answer
 
 # In the order of a first visit; each is a module of codesign.verbs.
 VERBS = (
-    "spaces", "search", "status", "front", "show", "evaluate", "export", "dashboard",
+    "spaces", "search", "confirm", "status", "front", "show", "evaluate", "export", "dashboard",
     "validate", "traffic", "hardware", "proxies",
 )  # fmt: skip
 

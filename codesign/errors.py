@@ -2,7 +2,7 @@
 
 from cost_models.errors import CodesignError, InputError
 
-__all__ = ["CodesignError", "ExportError", "InputError", "StudyError", "TrainingError"]
+__all__ = ["CodesignError", "ExportError", "InputError", "LostTrainingError", "StudyError", "TrainingError"]
 
 
 class StudyError(CodesignError):
@@ -11,6 +11,10 @@ class StudyError(CodesignError):
 
 class TrainingError(CodesignError):
     """A proxy training could not be run (data too small, device missing, ...)."""
+
+
+class LostTrainingError(TrainingError):
+    """A training ended with its process or machine; another one may finish it."""
 
 
 class ExportError(CodesignError):

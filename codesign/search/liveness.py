@@ -1,4 +1,9 @@
-"""Whose trial is it, and does its process still live? A trial of a dead process is failed and tried again."""
+"""Whose trial is it, and does its process still live? A trial of a dead process is failed and tried again.
+
+Processes of this host are looked up in its process table. Those of other hosts keep a heartbeat: Optuna's own
+where the storage is a database; through Optuna's gRPC proxy, which has none, the user attribute `alive` of
+the trial, a time of day (hosts' clocks must agree within a minute).
+"""
 
 import contextlib
 import hashlib
@@ -6,18 +11,20 @@ import os
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Container, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import optuna
-from optuna.storages import BaseStorage, fail_stale_trials
+import sqlalchemy
+from optuna.storages import fail_stale_trials
 from optuna.storages._heartbeat import is_heartbeat_enabled
 from optuna.trial import FrozenTrial, TrialState
 
-from codesign.search.study import HEARTBEAT_SECONDS, is_local
+from codesign.search.retry import retry
+from codesign.search.study import GRACE_SECONDS, HEARTBEAT_SECONDS, is_local
 
-MOST_RETRIES = 2  # a design that kills its process this often is given up
 _UNCLAIMED = timedelta(seconds=60)  # between a trial's birth and the name of its process
 
 
@@ -49,50 +56,65 @@ def _started(pid: int) -> str:
     return "unknown"
 
 
-def recover(study: optuna.Study, url: str) -> int:
-    """Fail the trials of dead processes and queue their designs again; how many. Call it under `lock`."""
-    lost = [t for t in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)) if _is_lost(t, url)]
-    for trial in lost:
-        with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError, ValueError):
-            study.tell(trial.number, state=TrialState.FAIL)
-            retry(study, trial)
-    if not is_local(url):
-        # on other hosts: those without a heartbeat
-        before = {t.number for t in study.get_trials(deepcopy=False, states=(TrialState.FAIL,))}
-        fail_stale_trials(study)
-        for trial in study.get_trials(deepcopy=False, states=(TrialState.FAIL,)):
-            if trial.number not in before:
+def recover(study: optuna.Study, url: str, mine: Container[int] = ()) -> None:
+    """Fail the trials of dead processes and queue their designs again. Call it under `lock`.
+
+    mine: numbers of the trials that this process works on.
+    """
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if trial.number not in mine and _is_lost(trial, url):
+            with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError, ValueError):
+                study.tell(trial.number, state=TrialState.FAIL)
                 retry(study, trial)
-                lost.append(trial)
-    return len(lost)
-
-
-def retry(study: optuna.Study, trial: FrozenTrial) -> None:
-    """Queue the design of a failed trial again, unless it failed too often or was not complete."""
-    retries = int(trial.user_attrs.get("retries", 0)) + 1
-    if retries <= MOST_RETRIES and "model" in trial.user_attrs:
-        study.enqueue_trial(trial.params, user_attrs={"retries": retries, "retry_of": trial.number})
+    if is_heartbeat_enabled(study._storage):
+        fail_stale_trials(study)  # those of other hosts; the storage calls `retry` for each that it failed
 
 
 def _is_lost(trial: FrozenTrial, url: str) -> bool:
     worker = trial.user_attrs.get("worker")
     if worker is None:
-        started = trial.datetime_start or datetime.min
-        return is_local(url) or datetime.now(started.tzinfo) - started > _UNCLAIMED
+        born = trial.datetime_start or datetime.min
+        return is_local(url) or datetime.now(born.tzinfo) - born > _UNCLAIMED
     # one of this process's own: the database went away while it was asked for
-    return worker == this_process() or is_alive(str(worker)) is False
+    if worker == this_process() or is_alive(str(worker)) is False:
+        return True
+    return time.time() - float(trial.user_attrs.get("alive", "inf")) > GRACE_SECONDS
 
 
 @contextlib.contextmanager
-def lock(url: str, study_name: str) -> Iterator[None]:
-    """One process of this host at a time; the kernel frees it when its holder dies."""
+def lock(url: str, study: optuna.Study | str) -> Iterator[None]:
+    """One process at a time: of this host, or of all hosts where the study is open and on PostgreSQL.
+
+    The kernel and the server free it when its holder dies.
+    """
     import fcntl
 
+    study_name = study if isinstance(study, str) else study.study_name
     name = hashlib.sha256(f"{_place(url)} {study_name}".encode()).hexdigest()[:16]
     path = Path(tempfile.gettempdir()) / f"codesign-{os.getuid()}-{name}.lock"
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        with contextlib.nullcontext() if isinstance(study, str) else _of_all_hosts(study):
+            yield
+
+
+@contextlib.contextmanager
+def _of_all_hosts(study: optuna.Study) -> Iterator[None]:
+    engine = getattr(getattr(study._storage, "_backend", None), "engine", None)
+    if engine is None or engine.dialect.name != "postgresql":
         yield
+        return
+    # a session's lock: it falls with the connection, and the connection with its process
+    name = f"codesign {study.study_name}"
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(hashtext(:name))"), {"name": name})
+        try:
+            yield
+        finally:
+            with contextlib.suppress(sqlalchemy.exc.SQLAlchemyError):  # a server that went away has let go
+                connection.execute(
+                    sqlalchemy.text("SELECT pg_advisory_unlock(hashtext(:name))"), {"name": name}
+                )
 
 
 def _place(url: str) -> str:
@@ -101,23 +123,31 @@ def _place(url: str) -> str:
 
 
 @contextlib.contextmanager
-def heartbeat(storage: BaseStorage, trial_id: int) -> Iterator[None]:
-    """Keep a trial's heartbeat going in a thread, where the storage has one."""
-    if not is_heartbeat_enabled(storage):
+def heartbeat(study: optuna.Study, trial: optuna.Trial, url: str) -> Iterator[None]:
+    """Keep a trial's heartbeat going in a thread, where other hosts may want to know."""
+    if is_local(url):
         yield
         return
+    beat = _beat(study, trial)
+    beat()
     done = threading.Event()
 
-    def beat() -> None:
+    def go_on() -> None:
         while not done.wait(HEARTBEAT_SECONDS):
             with contextlib.suppress(Exception):  # the database may be restarting; the next beat will do
-                storage.record_heartbeat(trial_id)  # type: ignore[attr-defined]
+                beat()
 
-    storage.record_heartbeat(trial_id)  # type: ignore[attr-defined]
-    thread = threading.Thread(target=beat, daemon=True)
+    thread = threading.Thread(target=go_on, daemon=True)
     thread.start()
     try:
         yield
     finally:
         done.set()
         thread.join()
+
+
+def _beat(study: optuna.Study, trial: optuna.Trial) -> Callable[[], None]:
+    storage, number = study._storage, trial._trial_id
+    if is_heartbeat_enabled(storage):
+        return lambda: storage.record_heartbeat(number)  # type: ignore[attr-defined]
+    return lambda: storage.set_trial_user_attr(number, "alive", time.time())

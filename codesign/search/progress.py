@@ -1,6 +1,7 @@
 """Progress that people read, on stderr: one line on a terminal, else a line every ten seconds."""
 
 import contextlib
+import math
 import sys
 import threading
 import time
@@ -50,13 +51,35 @@ def _best(study: optuna.Study, trials: list[optuna.trial.FrozenTrial]) -> list[f
     ]
 
 
+class Line:
+    """One line on stderr that is replaced on a terminal, and said again every ten seconds elsewhere."""
+
+    def __init__(self) -> None:
+        self.terminal = sys.stderr.isatty()
+        self.seconds = _TERMINAL_SECONDS if self.terminal else _LOG_SECONDS
+        self._said = -math.inf
+
+    def show(self, text: str, at_once: bool = False) -> None:
+        """Show a text, unless one was shown just now."""
+        if not at_once and time.monotonic() - self._said < self.seconds:
+            return
+        self._said = time.monotonic()
+        end = "" if self.terminal else "\n"
+        print(f"\r{text}\x1b[K" if self.terminal else text, end=end, file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self.terminal:
+            print(file=sys.stderr)
+
+
 class Progress:
     """Reports while its `with` block runs, from a thread of its own with its own connection."""
 
     def __init__(self, task: Task) -> None:
         self._task, self._space = task, restore(task.space)
         self._done = threading.Event()
-        self._terminal = sys.stderr.isatty()
+        self._shown = Line()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._at_start: int | None = None
         self._started = time.monotonic()
@@ -70,13 +93,11 @@ class Progress:
         self._thread.join()
         with contextlib.suppress(Exception):
             self._report(studies.load(self._task.url, self._task.study))
-        if self._terminal:
-            print(file=sys.stderr)
+        self._shown.end()
 
     def _watch(self) -> None:
-        wait = _TERMINAL_SECONDS if self._terminal else _LOG_SECONDS
         study = None
-        while not self._done.wait(wait):
+        while not self._done.wait(self._shown.seconds):
             with contextlib.suppress(Exception):  # a report that fails must not end the search
                 study = study or studies.load(self._task.url, self._task.study)
                 self._report(study)
@@ -85,9 +106,7 @@ class Progress:
         now = snapshot(study, self._space)
         if self._at_start is None:
             self._at_start = now["proposed"]
-        line = self._line(now)
-        print(f"\r{line}\x1b[K" if self._terminal else line, end="" if self._terminal else "\n",
-              file=sys.stderr, flush=True)  # fmt: skip
+        self._shown.show(self._line(now), at_once=True)
 
     def _line(self, now: dict[str, Any]) -> str:
         parts = [f"{now['proposed']}/{self._task.trials} proposed"]
@@ -101,12 +120,13 @@ class Progress:
         elapsed = time.monotonic() - self._started
         if done > 0 and now["proposed"] < self._task.trials:
             left = elapsed / done * (self._task.trials - now["proposed"])
-            parts.append(f"{_duration(left)} left")
+            parts.append(f"{duration(left)} left")
         else:
-            parts.append(f"{_duration(elapsed)} so far")
+            parts.append(f"{duration(elapsed)} so far")
         return ", ".join(parts)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """1:02:03, or 2:03 below an hour."""
     minutes, seconds = divmod(int(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}" if minutes >= 60 else f"{minutes}:{seconds:02}"

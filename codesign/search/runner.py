@@ -7,8 +7,10 @@ before their trial is told and never twice, and a trial whose process has died i
 import contextlib
 import math
 import os
+import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
@@ -16,26 +18,42 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 import cost_models
+from codesign.errors import LostTrainingError
 from codesign.search import completion, liveness
 from codesign.search.distributions import suggest
+from codesign.search.executors import MOST_LOST, Executor, Trained, Training
 from codesign.search.landscape import model_key
 from codesign.search.reference import settle
+from codesign.search.retry import retry
 from codesign.search.sampler import CompletionSampler
 from codesign.search.study import patiently
-from codesign.search.trials import Evaluated, evaluated
+from codesign.search.trials import evaluated
 from cost_models.design import Design, Model
 from cost_models.errors import InputError
 from search_spaces import Space
 
-Measure = Callable[[Model], dict[str, Any] | None]
 MOST_INFEASIBLE = 500  # proposals in a row that break a constraint before a worker gives up
+
+
+@dataclass
+class Proposal:
+    """A design that was asked for and not told yet. design: None where its model cannot exist.
+
+    alive: keeps the trial's heartbeat going until it is closed.
+    """
+
+    trial: optuna.Trial
+    alive: contextlib.ExitStack
+    params: dict[str, Any] = field(default_factory=dict)
+    design: Design | None = None
+    key: str = ""
 
 
 @dataclass
 class Worker:
     """What one process needs to search.
 
-    measure: a model's quality, as the `quality` of a trial. most: members of a model's front to record.
+    training: of a model, or None where nothing is trained. most: members of a model's front to record.
     """
 
     study: optuna.Study
@@ -43,92 +61,165 @@ class Worker:
     space: Space
     catalogue: cost_models.Catalogue
     sampler: BaseSampler
-    measure: Measure
+    executor: Executor
+    training: Callable[[Model], Training] | None
     trials: int
     startup: int
     most: int = completion.MOST_PER_MODEL
+    _open: dict[int, Proposal] = field(default_factory=dict)  # by the number of the trial
+    _infeasible: int = 0  # proposals in a row
+    _lost: int = 0  # trainings in a row
 
     def run(self) -> None:
         """Search until the study has its trials, or the space has no other model."""
-        parent, infeasible = os.getppid(), 0
-        while infeasible < MOST_INFEASIBLE and os.getppid() == parent:
-            trial = patiently(self.url, self._next)
-            if trial is None:
+        try:
+            self._run()
+        except BaseException as error:
+            for proposal in list(self._open.values()):
+                with contextlib.suppress(Exception):
+                    self._give_back(proposal, blamed=not isinstance(error, KeyboardInterrupt))
+            raise
+
+    def _run(self) -> None:
+        parent = os.getppid()
+        running: dict[Future[Trained], Proposal] = {}
+        while self._infeasible < MOST_INFEASIBLE and os.getppid() == parent:
+            room = len(running) < self.executor.slots
+            proposal = patiently(self.url, self._next) if room else None
+            if proposal is not None:
+                future = self._begin(proposal)
+                if future is not None:
+                    running[future] = proposal
+                if len(running) < self.executor.slots:
+                    continue
+            elif not running:
                 return
-            infeasible = 0 if self._finish(trial) else infeasible + 1
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                self._end(running.pop(future), future)
             patiently(self.url, lambda: settle(self.study, self.space, self.startup))
 
-    def _next(self) -> tuple[optuna.Trial, dict[str, Any], Design | None] | None:
+    def _next(self) -> Proposal | None:
         """Ask for a design, with this process's name on it; None where there is nothing left to do."""
-        with liveness.lock(self.url, self.study.study_name):
-            liveness.recover(self.study, self.url)
+        with liveness.lock(self.url, self.study):
+            liveness.recover(self.study, self.url, self._open)
             trials = self.study.get_trials(deepcopy=False)
             waiting = any(t.state == TrialState.WAITING for t in trials)
             if count_proposed(trials) >= self.trials:
                 return None
             if not waiting and isinstance(self.sampler, CompletionSampler) and self.sampler.exhausted(trials):
                 return None
-            trial = self.study.ask()
-            trial.set_user_attr("worker", liveness.this_process())
-            params = suggest(trial, self.space)
-            try:
-                design = self.space.design(params)
-            except InputError as error:
-                trial.set_user_attr("reason", str(error))
-                return trial, params, None
-            trial.set_user_attr("model", model_key(design.model))
-            return trial, params, design
-
-    def _finish(self, asked: tuple[optuna.Trial, dict[str, Any], Design | None]) -> bool:
-        """Evaluate and tell one trial; whether it became COMPLETE."""
-        trial, params, design = asked
-        if design is None:
-            self.study.tell(trial, state=TrialState.PRUNED)
-            return False
-        try:
-            with liveness.heartbeat(self.study._storage, trial._trial_id):
-                result = evaluated(self.space, design, self.catalogue, None)
-                fits = all(amount <= 0 for amount in result.violations.values())
+            trial = self._ask()
+            with contextlib.ExitStack() as alive:
+                # the heartbeat before the name: a trial with a name always has one
+                alive.enter_context(liveness.heartbeat(self.study, trial, self.url))
+                trial.set_user_attr("worker", liveness.this_process())
+                proposal = Proposal(trial, alive, suggest(trial, self.space))
                 try:
-                    quality = self.measure(design.model) if fits else None
-                except InputError as error:  # no proxy of this model can be made; another one's may
+                    proposal.design = self.space.design(proposal.params)
+                except InputError as error:
                     trial.set_user_attr("reason", str(error))
-                    self.study.tell(trial, state=TrialState.PRUNED)
-                    return False
-                patiently(self.url, lambda: self._tell(trial, params, design, result, quality, fits))
-        except KeyboardInterrupt:
-            with contextlib.suppress(Exception):
-                self.study.tell(trial, state=TrialState.FAIL)
-                liveness.retry(self.study, self.study.get_trials(deepcopy=False)[trial.number])
-            raise
-        return fits
+                else:
+                    proposal.key = model_key(proposal.design.model)
+                    trial.set_user_attr("model", proposal.key)
+                proposal.alive = alive.pop_all()
+            self._open[trial.number] = proposal
+            return proposal
 
-    def _tell(
-        self,
-        trial: optuna.Trial,
-        params: dict[str, Any],
-        design: Design,
-        result: Evaluated,
-        quality: dict[str, Any] | None,
-        fits: bool,
-    ) -> None:
+    def _ask(self) -> optuna.Trial:
+        with warnings.catch_warnings():
+            # the heartbeat is kept going here, not by `Study.optimize`
+            warnings.filterwarnings("ignore", message="Heartbeat of storage")
+            return self.study.ask()
+
+    def _begin(self, proposal: Proposal) -> "Future[Trained] | None":
+        """Send a design to training; None where it needs none, and is told."""
+        if proposal.design is None:
+            self._pass_over(proposal)
+            return None
+        result = evaluated(self.space, proposal.design, self.catalogue, None)
+        if any(amount > 0 for amount in result.violations.values()):
+            self._infeasible += 1
+            self._tell_patiently(proposal, None)
+            return None
+        known = self._known(proposal.key)
+        if self.training is None or known is not None:
+            self._infeasible = 0
+            self._tell_patiently(proposal, known)
+            return None
+        return self.executor.submit(self.training(proposal.design.model))
+
+    def _end(self, proposal: Proposal, future: "Future[Trained]") -> None:
+        """Tell what a training found, or what became of it."""
+        try:
+            quality = future.result().document()
+        except InputError as error:  # no proxy of this model can be made; another one's may
+            proposal.trial.set_user_attr("reason", str(error))
+            self._pass_over(proposal)
+        except LostTrainingError:
+            self._lost += 1
+            if self._lost > MOST_LOST:
+                raise
+            patiently(self.url, lambda: self._give_back(proposal, blamed=True))
+        else:
+            self._infeasible = self._lost = 0
+            self._tell_patiently(proposal, quality)
+
+    def _pass_over(self, proposal: Proposal) -> None:
+        """Tell a design that has no model, or none that can be trained; its reason is noted already."""
+        self._infeasible += 1
+        patiently(
+            self.url,
+            lambda: self.study.tell(proposal.trial, state=TrialState.PRUNED, skip_if_finished=True),
+        )
+        self._close(proposal)
+
+    def _give_back(self, proposal: Proposal, blamed: bool) -> None:
+        """Fail a trial that was not finished, and queue its design again."""
+        self.study.tell(proposal.trial, state=TrialState.FAIL)
+        retry(self.study, self.study.get_trials(deepcopy=False)[proposal.trial.number], blamed)
+        self._close(proposal)
+
+    def _close(self, proposal: Proposal) -> None:
+        proposal.alive.close()
+        self._open.pop(proposal.trial.number, None)
+
+    def _known(self, key: str) -> dict[str, Any] | None:
+        """What this study knows of a model's quality already."""
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+            if trial.user_attrs.get("model") == key and trial.user_attrs.get("quality"):
+                return dict(trial.user_attrs["quality"])
+        return None
+
+    def _tell_patiently(self, proposal: Proposal, quality: dict[str, Any] | None) -> None:
+        patiently(self.url, lambda: self._tell(proposal, quality))
+        self._close(proposal)
+
+    def _tell(self, proposal: Proposal, quality: dict[str, Any] | None) -> None:
+        trial, design = proposal.trial, proposal.design
+        assert design is not None
+        result = evaluated(self.space, design, self.catalogue, documented(quality))
         if quality is not None:
-            result = evaluated(self.space, design, self.catalogue, documented(quality))
             trial.set_user_attr("quality", quality)
         for name, amount in result.violations.items():
             trial.set_constraint(name, amount)
         trial.set_user_attr("evaluation", result.document)
-        if not fits or not all(map(math.isfinite, result.values)):
+        if not all(map(math.isfinite, result.values)):
             # never trained: its loss is unknown, so it has no values; the constraints say why
             trial.set_user_attr("trained", False)
             self.study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
             return
-        key = model_key(design.model)
-        earlier = [t for t in self.study.get_trials(deepcopy=False) if t.user_attrs.get("model") == key]
-        first = not any(t.user_attrs.get("trained") and t.state == TrialState.COMPLETE for t in earlier)
-        trial.set_user_attr("trained", bool(quality) and first)
+        with liveness.lock(self.url, self.study):
+            # another worker may tell the same model at this moment; one of the two carries the training
+            earlier = [
+                t
+                for t in self.study.get_trials(deepcopy=False)
+                if t.user_attrs.get("model") == proposal.key and t.number != trial.number
+            ]
+            told = (TrialState.COMPLETE, TrialState.RUNNING)
+            first = not any(t.user_attrs.get("trained") and t.state in told for t in earlier)
+            trial.set_user_attr("trained", bool(quality) and first)
         if self.most and first:
-            self._complete(trial, params, design.model, quality, key, earlier)
+            self._complete(trial, proposal.params, design.model, quality, proposal.key, earlier)
         self.study.tell(trial, result.values, skip_if_finished=True)
 
     def _complete(

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -12,7 +13,7 @@ import cost_models
 from codesign import corpus
 from codesign.errors import InputError, StudyError
 from codesign.proxy import fidelity
-from codesign.search import liveness
+from codesign.search import executors, liveness, warmstart
 from codesign.search import study as studies
 from codesign.search.distributions import random_value
 from codesign.search.landscape import Landscape
@@ -33,7 +34,7 @@ def run(
     storage: str,
     trials: int | None = None,
     sampler: str | None = None,
-    workers: int = 1,
+    workers: int | None = None,
     seed: int = 0,
     resume: bool = False,
     scenario: str | None = None,
@@ -41,13 +42,16 @@ def run(
     completions: int | None = None,
     store: str | None = None,
     progress: bool = True,
+    executor: str = executors.LOCAL,
+    enqueue: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Search a space and return the summary that `codesign search --json` prints.
 
     trials: designs to propose in all, infeasible ones and completions not counted. sampler: a name of
-    `samplers.NAMES`. workers: processes. seed: of the sampler. resume: go on with an existing study.
+    `samplers.NAMES`. workers: trainings at once. seed: of the sampler. resume: go on with an existing study.
     completions: members of each model's hardware front recorded at most (default 32); 0 for none.
-    store: folder of proxy results, None for the default one. progress: report on stderr.
+    store: folder of proxy results, None for the default one. progress: report on stderr. executor: a name
+    of `executors.NAMES`. enqueue: models to train first, see `warmstart`.
     Raises StudyError, InputError and TrainingError.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -59,29 +63,37 @@ def run(
     if space.quality:  # an unknown recipe or a missing text is said now, not by a worker
         fidelity.load(beside(space, space.quality.fidelity))
         corpus.files(space.quality.corpus and beside(space, space.quality.corpus))
+    executors.check(executor)
     wanted = trials or DEFAULT_TRIALS
     catalogue = cost_models.load_catalogue(scenario, overrides or None)
     started = time.monotonic()
     startup = min(MOST_STARTUP, max(3, wanted // 3))
+    landscape = Landscape(space, catalogue)
     attributes = {
-        "analytic_reference": Landscape(space, catalogue).worst_point(),
+        "analytic_reference": landscape.worst_point(),
         "startup": startup,
         "scenario": scenario,
         "overrides": overrides or {},
         "codesign_version": _version(),
     }
+    first = [model for name in enqueue for model in warmstart.read(name, space, storage)]
     with studies.storage_errors(storage):
         with liveness.lock(storage, study):
             record = studies.create(storage, study, space, attributes, resume)
             kept = studies.patiently(storage, lambda: record.user_attrs)
+            warmstart.enqueue(record, space, landscape, first)
         task = Task(
             space=space.stored(), study=study, url=storage, sampler=name, seed=seed, trials=wanted,
             startup=int(kept["startup"]), completions=completions, store=store,
             scenario=kept.get("scenario"), overrides=kept.get("overrides") or {},
+            executor=executor, at_once=workers if executor != executors.LOCAL else 1,
         )  # fmt: skip
         shown = Progress(task) if progress else contextlib.nullcontext()
         with shown:
-            work(task, record) if workers == 1 else work_in_processes(task, workers)
+            if executor == executors.LOCAL and workers and workers > 1:
+                work_in_processes(task, workers)
+            else:
+                work(task, record)
         losses = max(1, min(int(kept["startup"]), _trained(record)))
         if _trained(record) or not space.quality:
             settle(record, space, losses)

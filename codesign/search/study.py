@@ -1,7 +1,8 @@
 """Opening and creating studies: ordinary Optuna studies, with the space among their attributes.
 
-Storage is a URL: sqlite:///FILE, postgresql://..., mysql://..., or journal:///FILE (Optuna's journal). SQLite
-runs in write-ahead mode: readers never wait, and a killed writer loses nothing.
+Storage is a URL: sqlite:///FILE, postgresql://..., mysql://..., grpc://HOST:PORT (Optuna's storage proxy), or
+journal:///FILE (Optuna's journal). SQLite runs in write-ahead mode: readers never wait, and a killed writer
+loses nothing.
 """
 
 import contextlib
@@ -12,10 +13,11 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import optuna
 import sqlalchemy
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
+from optuna.storages import BaseStorage, GrpcStorageProxy, JournalStorage, RDBStorage, get_storage
 from optuna.storages._rdb import models
 from optuna.study import StudyDirection
 
@@ -23,10 +25,12 @@ import cost_models
 from codesign.errors import StudyError
 from codesign.front import signs
 from codesign.search.journal import Journal
+from codesign.search.retry import retry
 from search_spaces import Space, restore
 
 BUSY_SECONDS = 60  # how long to wait for another writer of an SQLite file
 HEARTBEAT_SECONDS = 15  # of trials on databases that several hosts share
+PROXY_SECONDS = 20  # how long to wait for an answer of a storage proxy
 GRACE_SECONDS = 90  # a trial without a heartbeat for so long is lost
 _RECONNECTS = (2, 5, 10, 20, 40)  # seconds between tries while a database server is away
 _BEING_SET_UP = "being set up by another process; try again"
@@ -133,6 +137,8 @@ def open_storage(url: str, create: bool) -> BaseStorage:
         sqlalchemy.event.listen(storage.engine, "connect", _on_sqlite_connect)
         storage.engine.dispose()  # the connections made so far have not heard of it
         return get_storage(storage)
+    if scheme == "grpc":
+        return _proxy(url)
     if scheme in ("postgresql", "postgres"):
         # the driver that the extra `postgresql` installs; SQLAlchemy's default depends on its version
         url = "postgresql+psycopg2" + url.removeprefix(scheme)
@@ -141,8 +147,24 @@ def open_storage(url: str, create: bool) -> BaseStorage:
         engine_kwargs={"pool_pre_ping": True},
         heartbeat_interval=HEARTBEAT_SECONDS,
         grace_period=GRACE_SECONDS,
+        heartbeat_stale_trial_callback=retry,
     )
     return get_storage(storage)
+
+
+def _proxy(url: str) -> BaseStorage:
+    """A client of Optuna's gRPC storage proxy, which keeps few connections to the database for many workers."""
+    address = urlsplit(url)
+    if not address.hostname or not address.port:
+        raise StudyError(f"{url}: must read grpc://HOST:PORT")
+    try:
+        proxy = GrpcStorageProxy(host=address.hostname, port=address.port)
+        proxy.wait_server_ready(timeout=PROXY_SECONDS)
+    except ImportError:
+        raise StudyError(f"{url}: needs gRPC; pip install 'codesign[grpc]'") from None
+    except ConnectionError:
+        raise StudyError(f"{url}: no storage proxy answers there; is it running?") from None
+    return proxy
 
 
 def _set_up(url: str, **options: Any) -> RDBStorage:

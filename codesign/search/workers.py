@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import optuna
 
 import cost_models
 from codesign.errors import CodesignError, StudyError
-from codesign.search import completion
+from codesign.search import completion, executors
 from codesign.search import study as studies
-from codesign.search.runner import Measure, Worker
+from codesign.search.executors import Training
+from codesign.search.runner import Worker
 from codesign.search.samplers import by_name
 from cost_models.design import Model
 from search_spaces import Space, restore
@@ -37,7 +39,8 @@ class Task:
     store: str | None
     scenario: str | None
     overrides: dict[str, Any]
-    threads: int = 0  # of torch, per process; 0: as torch likes
+    executor: str = executors.LOCAL
+    at_once: int | None = 1  # trainings that a worker has in flight; None: as the executor likes
 
 
 def work(task: Task, study: optuna.Study | None = None) -> None:
@@ -50,39 +53,34 @@ def work(task: Task, study: optuna.Study | None = None) -> None:
     sampler = by_name(task.sampler, space, catalogue, seed, task.startup)
     record.sampler = sampler
     most = completion.MOST_PER_MODEL if task.completions is None else task.completions
-    Worker(
-        record, task.url, space, catalogue, sampler, measure(space, task), task.trials, task.startup, most
-    ).run()
+    runner = executors.make(task.executor, task.at_once, task.store)
+    try:
+        Worker(
+            record,
+            task.url,
+            space,
+            catalogue,
+            sampler,
+            runner,
+            trainings_of(space),
+            task.trials,
+            task.startup,
+            most,
+        ).run()
+    finally:
+        runner.close()
 
 
-def measure(space: Space, task: Task) -> Measure:
-    """How the quality of a model is measured in this space: a proxy from the store, or trained now."""
-    if space.quality is None:
-        return _nothing
-    from codesign import proxy
+def trainings_of(space: Space) -> Callable[[Model], Training] | None:
+    """How the quality of a model is measured in this space; None where nothing is trained."""
+    quality = space.quality
+    if quality is None:
+        return None
+    from codesign.proxy import fidelity
 
-    if task.threads:
-        import torch
-
-        torch.set_num_threads(task.threads)
-    store, seed, mode = proxy.Store(task.store), space.quality.seed, space.quality.mode
-    fidelity = beside(space, space.quality.fidelity)
-    corpus = space.quality.corpus and beside(space, space.quality.corpus)
-
-    def by_proxy(model: Model) -> dict[str, Any]:
-        fresh: list[int] = []
-        quality = proxy.judge(
-            model, fidelity=fidelity, seed=seed, corpus=corpus, store=store, mode=mode,
-            progress=lambda step, steps, loss: fresh.append(step),
-        )  # fmt: skip
-        return {
-            "bits_per_byte": quality.bits_per_byte, "standard_error": quality.standard_error,
-            "fidelity": quality.fidelity, "seconds": quality.seconds, "tokens": quality.tokens,
-            "key": quality.key, "reason": quality.reason, "stored": not fresh,
-            "belief": quality.details["belief"],
-        }  # fmt: skip
-
-    return by_proxy
+    recipe = fidelity.load(beside(space, quality.fidelity))
+    corpus = quality.corpus and beside(space, quality.corpus)
+    return lambda model: Training(model, recipe, quality.seed, corpus, quality.mode)
 
 
 def beside(space: Space, name: str) -> str:
@@ -91,19 +89,14 @@ def beside(space: Space, name: str) -> str:
     return str(path) if path.exists() else name
 
 
-def _nothing(model: Model) -> None:
-    return None
-
-
 def work_in_processes(task: Task, count: int) -> None:
     """Search in `count` processes; a dead one is replaced. Ctrl-C ends all and keeps what is finished."""
     context = multiprocessing.get_context("spawn")
-    threads = max(1, (os.cpu_count() or 1) // count)
     messages = context.Queue()
     restarts = 0
 
     def start(index: int) -> Any:
-        own = replace(task, seed=task.seed + 7919 * index, threads=threads)
+        own = replace(task, seed=task.seed + 7919 * index)
         process = context.Process(target=_process, args=(own, messages), daemon=False)
         process.start()
         return process

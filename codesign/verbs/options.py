@@ -22,6 +22,19 @@ def add_storage(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_executor(parser: argparse.ArgumentParser) -> None:
+    """Where trainings run, how many at once, and whether progress is told."""
+    parser.add_argument(
+        "--workers", type=positive, metavar="W", default=None,
+        help="trainings at once (default: 1; on a Ray cluster, as many as it has room for)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--executor", choices=("local", "ray"), default="local",
+        help="train on this machine, or on the Ray cluster that RAY_ADDRESS names or this machine belongs to",
+    )  # fmt: skip
+    parser.add_argument("--quiet", action="store_true", help="tell no progress on stderr")
+
+
 def add_prices(parser: argparse.ArgumentParser) -> None:
     """Other figures than the catalogue's: a scenario, and single figures."""
     parser.add_argument(

@@ -6,7 +6,14 @@ from typing import Any
 
 from codesign.plaintext import number
 from codesign.verbs.answer import Answer
-from codesign.verbs.options import DEFAULT_STORAGE, add_prices, add_storage, overrides, positive
+from codesign.verbs.options import (
+    DEFAULT_STORAGE,
+    add_executor,
+    add_prices,
+    add_storage,
+    overrides,
+    positive,
+)
 
 SUMMARY = "search a space for its Pareto front of quality, latency, energy and money"
 EXAMPLE = """
@@ -25,7 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sampler", metavar="S", default=None, help="codesign (default), tpe, nsga2, nsga3, gp or random"
     )
-    parser.add_argument("--workers", type=positive, metavar="W", default=1, help="processes that train")
     parser.add_argument("--seed", type=int, metavar="K", default=0, help="seed of sampler and trainings")
     parser.add_argument(
         "--text", metavar="PATH", help="train on this text (file, folder) instead of the space's"
@@ -37,6 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="judge by trainings, by published laws, or by both",
     )
     parser.add_argument("--resume", action="store_true", help="go on with the study, up to N trials in all")
+    parser.add_argument(
+        "--enqueue", metavar="WHAT", action="append", default=[],
+        help="train these models first: a design file, a preset, or the front of a study in the same storage "
+        "(may be repeated)",
+    )  # fmt: skip
+    add_executor(parser)
     add_prices(parser)
 
 
@@ -56,6 +68,9 @@ def run(options: argparse.Namespace) -> Answer:
         trials=options.trials,
         sampler=options.sampler,
         workers=options.workers,
+        executor=options.executor,
+        enqueue=options.enqueue,
+        progress=not options.quiet,
         seed=options.seed,
         resume=options.resume,
         scenario=options.scenario,
