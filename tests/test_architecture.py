@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {
     "cost_models": "numpy yaml",
     "search_spaces": "cost_models numpy pydantic pydantic_core yaml",
-    "codesign": "cost_models search_spaces moocore numpy optuna pandas ray safetensors scipy sklearn sqlalchemy tokenizers torch "
-    "yaml",
+    "codesign": "cost_models search_spaces moocore numpy optuna pandas ray safetensors scipy sklearn sqlalchemy "
+    "tokenizers torch yaml",
     "dashboard": "cost_models search_spaces codesign dash dash_ag_grid flask moocore numpy pandas plotly scipy "
     "werkzeug",
 }
