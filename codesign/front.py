@@ -57,6 +57,26 @@ def knee(minimised: Matrix) -> int:
     return int(np.argmin(distance))
 
 
+def ties(minimised: Matrix, doubt: Matrix) -> NDArray[np.int64]:
+    """For each row of a front a row that is as good in all columns within the doubt, and surely better in one.
+
+    doubt: (designs, objectives) standard errors. "Within" is two standard errors of the difference. The value
+    is -1 where there is none; else the row is on the front by chance alone, as far as anyone can tell.
+    """
+    found = np.full(len(minimised), -1)
+    for row, values in enumerate(minimised):
+        margin = 2 * np.hypot(doubt, doubt[row])
+        as_good = (minimised <= values + margin).all(axis=1)
+        better = (minimised < values - margin).any(axis=1)
+        others = np.flatnonzero(as_good & better)
+        if len(others):
+            excess = (
+                np.maximum(minimised[others] - values, 0) / np.where(margin[others] > 0, margin[others], 1)
+            ).sum(axis=1)
+            found[row] = others[np.argmin(excess)]
+    return found
+
+
 def thinned(minimised: Matrix, count: int) -> NDArray[np.int64]:
     """At most `count` rows of a front, ascending.
 

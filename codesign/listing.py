@@ -37,11 +37,17 @@ def front_table(front: list[dict[str, Any]], most: int = MOST_ROWS) -> str:
                 for name, value in front[i]["objectives"].items()
             ),
             *(_value(front[i]["params"].get(name)) for name in varying),
-            ", ".join(marks.get(i, [])),
+            ", ".join(marks.get(i, []) + _tie(front[i])),
         ]
         for i in chosen
     ]
     lines = [table(header, rows, left=0)]
+    if any(front[i]["tie"] is not None for i in chosen):
+        tied = sum(row["tie"] is not None for row in front)
+        lines.append(
+            f"ties with: another is as good in everything within the noise of the trainings, and better in "
+            f"something ({tied} of {len(front)} members)"
+        )
     if len(chosen) < len(front):
         lines.append(f"{len(chosen)} of {len(front)} members of the front; all of them with --json")
     fixed = [f"{n} {_value(front[0]['params'].get(n))}" for n in _names(front) if n not in varying]
@@ -81,11 +87,17 @@ def show_text(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _tie(row: dict[str, Any]) -> list[str]:
+    return [] if row["tie"] is None else [f"ties with {row['tie']}"]
+
+
 def _chosen(front: list[dict[str, Any]], marks: dict[int, list[str]], most: int) -> list[int]:
-    rest = [i for i in range(len(front)) if i not in marks]
-    room = max(0, most - len(marks))
-    spread = rest if len(rest) <= room else [rest[i * len(rest) // room] for i in range(room)]
-    return sorted([*marks, *spread])
+    chosen = list(marks)
+    for tied in (False, True):  # members that stand by more than noise first
+        rest = [i for i, row in enumerate(front) if i not in marks and (row["tie"] is not None) == tied]
+        room = max(0, most - len(chosen))
+        chosen += rest if len(rest) <= room else [rest[i * len(rest) // room] for i in range(room)]
+    return sorted(chosen)
 
 
 def _names(front: list[dict[str, Any]]) -> list[str]:

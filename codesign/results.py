@@ -6,14 +6,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from optuna.trial import FrozenTrial, TrialState
 
 import cost_models
 from codesign.costing import Costing, with_figures
 from codesign.errors import StudyError
-from codesign.front import hypervolume, knee, non_dominated, signs
+from codesign.front import hypervolume, knee, non_dominated, signs, ties
 from codesign.listing import front_table, show_text
 from codesign.search import study as studies
+from codesign.search.scoring import QUALITY
 from codesign.search.trials import LEFT_OUT, evaluated
 from cost_models.design import Design
 from search_spaces import Space
@@ -151,8 +153,9 @@ def design(study: str, storage: str, trial: int) -> Design:
 def front(
     designs: Designs, scenario: str | None = None, overrides: Mapping[str, Any] | None = None
 ) -> list[dict[str, Any]]:
-    """The Pareto front, best compromise marked: [{trial, params, objectives, constraints, knee}].
+    """The Pareto front, best compromise marked: [{trial, params, objectives, constraints, knee, tie}].
 
+    tie: a member that is as good in everything within the noise of the trainings and better in something, or None.
     With a scenario or overrides all feasible designs are costed again at those prices; nothing is trained.
     """
     table = designs.table
@@ -161,7 +164,9 @@ def front(
     chosen = table[table["front"]]
     chosen = chosen.sort_values(designs.objectives[0])
     document = []
-    for row in chosen.to_dict("records"):
+    trials = chosen["trial"].to_numpy()
+    tied = _ties(chosen, designs.objectives)
+    for row, other in zip(chosen.to_dict("records"), tied, strict=True):
         params = designs.params(int(row["trial"]))
         document.append(
             {
@@ -175,9 +180,21 @@ def front(
                     if str(name).startswith(_VIOLATION)
                 },
                 "knee": bool(row["knee"]),
+                "tie": int(trials[other]) if other >= 0 else None,
             }
         )
     return document
+
+
+def _ties(chosen: pd.DataFrame, objectives: Sequence[str]) -> NDArray[np.int64]:
+    """Row of a front -> the row it is tied with, or -1; only the quality is in doubt."""
+    minimised = chosen[list(objectives)].to_numpy(np.float64) * signs(objectives)
+    doubt = np.zeros_like(minimised)
+    if QUALITY in objectives:
+        doubt[:, list(objectives).index(QUALITY)] = np.nan_to_num(
+            chosen["standard_error"].to_numpy(np.float64)
+        )
+    return ties(minimised, doubt)
 
 
 def recosted(designs: Designs, catalogue: cost_models.Catalogue) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from codesign.front import hypervolume, knee, non_dominated, scaled, spans_decades, thinned
+from codesign.front import hypervolume, knee, non_dominated, scaled, spans_decades, thinned, ties
 
 generator = np.random.default_rng(0)
 
@@ -58,3 +58,13 @@ def test_thinning_keeps_the_extremes_and_the_knee_and_spreads() -> None:
     gaps = np.diff(scaled(front, spans_decades(front))[kept, 0])
     assert gaps.max() < 0.2
     assert thinned(front[:5], 12).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_members_that_only_noise_keeps_on_a_front_are_tied() -> None:
+    #                  loss, cost
+    values = np.array([[2.000, 9.0], [2.003, 5.0], [2.004, 5.0], [2.500, 1.0]])
+    doubt = np.array([[0.002, 0.0]] * 4)
+    assert ties(values, doubt).tolist() == [1, -1, -1, -1]
+    assert ties(values, 0 * doubt).tolist() == [-1, -1, 1, -1]
+    # cheaper by a hair and worse by ten standard errors: no tie
+    assert ties(np.array([[2.0, 5.0], [2.05, 4.9]]), doubt[:2]).tolist() == [-1, -1]

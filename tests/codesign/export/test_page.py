@@ -8,7 +8,7 @@ import pytest
 
 import cost_models
 from codesign.export.alternatives import nearest
-from codesign.export.charts import Part, Point, Swing, scatter, share_bars, tornado
+from codesign.export.charts import Part, Point, Swing, scatter, share_bars, tornado, unbeaten
 from codesign.export.expected import expected_errors
 from codesign.export.files import files
 from codesign.export.sensitivity import load, prices
@@ -32,7 +32,13 @@ def specification() -> Specification:
     cheaper = {"bits_per_byte": 1.92, "usd_per_mtok": 0.9 * own["usd_per_mtok"]}
     dearer = {"bits_per_byte": 1.80, "usd_per_mtok": 3 * own["usd_per_mtok"]}
     front = [
-        {"trial": trial, "params": {}, "objectives": objectives, "constraints": {}, "knee": trial == 3}
+        {
+            "trial": trial,
+            "params": {"serving.tensor_parallel": trial},
+            "objectives": objectives,
+            "constraints": {},
+            "knee": trial == 3,
+        }
         for trial, objectives in ((3, own), (5, cheaper), (8, dearer))
     ]
     return replace(specification, front=front)
@@ -79,6 +85,8 @@ def test_it_says_everything_that_a_board_asks(page: str) -> None:
     assert "1.910 &plusmn; 0.007" in page
     assert "Trial 5: 10 % better cost per million output tokens" in page
     assert "bits per byte +0.0100" in page
+    assert "It has tensor_parallel 5 (here 3)." in page
+    assert 'class="front"' in page
 
 
 def test_a_finished_model_has_no_front(specification: Specification) -> None:
@@ -117,6 +125,9 @@ def test_more_load_is_slower_for_one_and_cheaper_for_all(specification: Specific
 def test_expected_errors_are_those_of_held_out_cases() -> None:
     rows = {row.quantity: row for row in expected_errors()}
     assert rows["latency.decode_step_s"].cases >= 20
+    assert rows["latency.decode_step_s"].label == "time of a decode step"
+    assert rows["latency.decode_step_s"].names == ()
+    assert len(rows["energy.peak_w"].names) == rows["energy.peak_w"].cases
     assert 0 < rows["latency.decode_step_s"].mean <= rows["latency.decode_step_s"].worst < 1
 
 
@@ -132,6 +143,18 @@ def test_alternatives_are_designs_that_gain_something() -> None:
     assert set(found) == {2, 4}
     assert "25 % better cost" in found[2] and "at bits per byte +0.0100" in found[2]
     assert found[4].endswith("at no loss")
+
+
+def test_the_line_joins_what_nothing_beats() -> None:
+    points = [
+        Point(1, 5, "a"),
+        Point(2, 5, "worse x"),
+        Point(2, 3, "b"),
+        Point(3, 4, "beaten"),
+        Point(1, 6, ""),
+    ]
+    assert [point.label for point in unbeaten(points, (-1, -1))] == ["a", "b"]
+    assert [point.label for point in unbeaten(points, (1, -1))] == ["beaten", "b"]
 
 
 def test_figures_draw_what_they_are_given() -> None:
