@@ -22,7 +22,7 @@ import search_spaces
 from codesign import cache
 from codesign import corpus as corpora
 from codesign.proxy import scale
-from codesign.proxy.fidelity import load
+from codesign.proxy.fidelity import Fidelity, load
 from codesign.proxy.measurement import measure
 from codesign.proxy.store import Store
 from cost_models.design import Model
@@ -33,7 +33,7 @@ _RESAMPLES = 2000
 
 
 def draw(
-    space: search_spaces.Space, count: int, seed: int, fidelity: str
+    space: search_spaces.Space, count: int, seed: int, fidelity: str | Fidelity
 ) -> list[tuple[dict[str, Any], Model]]:
     """`count` distinct models of a space that have a proxy at this fidelity, the same ones for the same seed."""
     random, found, seen = np.random.default_rng(seed), [], set()

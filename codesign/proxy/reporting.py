@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from codesign import corpus as corpora
+from codesign.errors import TrainingError
 from codesign.proxy import noise as noises
 from codesign.proxy.fidelity import Fidelity, load
 from codesign.proxy.measurement import measure
@@ -119,14 +120,16 @@ def calibrate(
     store: Store | None = None,
     progress: Progress | None = None,
 ) -> Noise:
-    """Measure the noise of a fidelity on these models (two or more) and keep it for later results."""
+    """Measure the noise of a fidelity on these models (two or more) and keep it for later results.
+
+    Raises TrainingError where a training is stopped early: its loss is a penalty, the same for every seed.
+    """
     results, recipe = store or Store(), load(fidelity)
-    values = np.array(
-        [
-            [measure(model, recipe, seed, corpus, results, progress).bits_per_byte for seed in range(seeds)]
-            for model in models
-        ]
-    )
+    found = [[measure(m, recipe, seed, corpus, results, progress) for seed in range(seeds)] for m in models]
+    stopped = [quality.reason for row in found for quality in row if quality.reason]
+    if stopped:
+        raise TrainingError(f"the noise of {recipe.name} cannot be measured: {stopped[0]}; train longer")
+    values = np.array([[quality.bits_per_byte for quality in row] for row in found])
     noise = noises.from_values(values, recipe.name, corpora.describe(corpus))
     noises.keep(results, recipe, corpus, noise)
     return noise

@@ -10,10 +10,10 @@ import numpy as np
 import optuna
 
 import cost_models
-from codesign import corpus
+from codesign import corpus, proxy
 from codesign.errors import InputError, StudyError
 from codesign.proxy import fidelity
-from codesign.search import executors, liveness, warmstart
+from codesign.search import executors, liveness, noise, warmstart
 from codesign.search import study as studies
 from codesign.search.distributions import random_value
 from codesign.search.landscape import Landscape
@@ -90,6 +90,7 @@ def run(
         )  # fmt: skip
         shown = Progress(task) if progress else contextlib.nullcontext()
         with shown:
+            noise.measured(space, proxy.Store(store))
             if executor == executors.LOCAL and workers and workers > 1:
                 work_in_processes(task, workers)
             else:

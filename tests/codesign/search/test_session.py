@@ -1,18 +1,22 @@
 """A whole small search: what it returns, what it records, and that it can be gone on with."""
 
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
 import pytest
+import yaml
 
 import cost_models
 import search_spaces
-from codesign import results
+from codesign import corpus, results
 from codesign.errors import InputError, StudyError, TrainingError
 from codesign.front import hypervolume, non_dominated
+from codesign.proxy import noise
+from codesign.proxy.store import Store
 from codesign.search import study as studies
 from codesign.search.scoring import score
 from search_spaces import Space
@@ -195,3 +199,20 @@ def test_too_little_text_ends_a_search_at_once(run: Run, space: Space, tmp_path:
     with pytest.raises(InputError, match="no such text"):
         run(f"sqlite:///{tmp_path}/r.db", space=space.with_quality(corpus=str(tmp_path / "b")))
     assert not (tmp_path / "r.db").exists()
+
+
+def test_own_text_gets_its_own_noise(run: Run, space: Space, folder: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text"
+    text.mkdir()
+    for number, document in enumerate(islice(corpus.iter_documents(), 12)):
+        (text / f"{number}.txt").write_text(document)
+    recipe = yaml.safe_load((folder / "tiny.yaml").read_text())
+    learns = tmp_path / "learns.yaml"
+    learns.write_text(yaml.safe_dump(recipe | {"vocab": 512, "sequence": 64, "batch": 4, "steps": 40}))
+    storage = f"sqlite:///{tmp_path}/n.db"
+    run(storage, trials=3, space=space.with_quality(corpus=str(text), fidelity=str(learns)))
+    found = noise.find(Store(folder / "store"), learns, str(text))
+    assert found is not None and found.seeds == 3 and found.standard_error > 0
+    trials = studies.load(storage, "s").trials
+    errors = {t.user_attrs["quality"]["standard_error"] for t in trials if "quality" in t.user_attrs}
+    assert errors == {found.standard_error}
