@@ -33,7 +33,11 @@ def nearest(
                 if spans[other] > 0
             )
             candidates.append((losses, entry["trial"], _sentence(name, gain, objectives, entry)))
-        found += sorted(candidates)[:2]
+        told = {
+            sentence: (losses, number_, sentence)
+            for losses, number_, sentence in sorted(candidates, reverse=True)
+        }
+        found += sorted(told.values())[:2]  # of designs that read alike, the first
     unique = {number_: (losses, number_, text) for losses, number_, text in sorted(found, reverse=True)}
     return [(number_, text) for _, number_, text in sorted(unique.values())[:most]]
 

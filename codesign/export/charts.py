@@ -48,8 +48,11 @@ class Point:
     chosen: bool = False
 
 
-def scatter(points: Sequence[Point], x_label: str, y_label: str) -> str:
-    """A scatter of designs; the chosen one is filled. Axes are logarithmic from a factor of 20 on."""
+def scatter(points: Sequence[Point], x_label: str, y_label: str, better: tuple[int, int] = (-1, -1)) -> str:
+    """A scatter of designs, the chosen one larger, and a line along those that no other beats in both figures.
+
+    better: +1 where more of x, of y is better. Axes are logarithmic from a factor of 20 on.
+    """
     drawn = [point for point in points if math.isfinite(point.x) and math.isfinite(point.y)]
     if not drawn:
         return "<p>No design of the study has both figures.</p>"
@@ -64,6 +67,8 @@ def scatter(points: Sequence[Point], x_label: str, y_label: str) -> str:
         at = y_axis.at(tick)
         body.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
         body.append(f'<text x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{tick:g}</text>')
+    line = " ".join(f"{x_axis.at(p.x):.1f},{y_axis.at(p.y):.1f}" for p in unbeaten(drawn, better))
+    body.append(f'<polyline class="front" points="{line}"/>')
     for point in sorted(drawn, key=lambda point: point.chosen):
         kind, radius = ("chosen", 6) if point.chosen else ("other", 3.5)
         body.append(
@@ -80,6 +85,15 @@ def scatter(points: Sequence[Point], x_label: str, y_label: str) -> str:
     )
     title = escape(f"{y_label} against {x_label}")
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}">{"".join(body)}</svg>'
+
+
+def unbeaten(points: Sequence[Point], better: tuple[int, int]) -> list[Point]:
+    """The points that no other one beats in both figures, from the best x to the best y."""
+    kept: list[Point] = []
+    for point in sorted(points, key=lambda p: (-better[0] * p.x, -better[1] * p.y)):
+        if not kept or better[1] * (point.y - kept[-1].y) > 0:
+            kept.append(point)
+    return kept
 
 
 @dataclass(frozen=True)

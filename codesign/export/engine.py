@@ -28,7 +28,8 @@ def serve_script(design: Design) -> str:
         f"# {_comment(title)}:",
         f"# {replicas} replica(s) of {per_replica} accelerators. This script starts one; put a load balancer",
         "# in front of several.",
-        "#   MODEL   folder with the weights (config.json of this folder describes them)",
+        "#   MODEL   folder with weights, tokenizer and their own config.json; the one beside this script holds",
+        "#           what costs depend on, not rope_theta, norm epsilons and the like",
         "#   ENGINE  vllm (default) or sglang",
         "#   PORT    8000",
         "set -euo pipefail",
@@ -131,10 +132,11 @@ def vllm_flags(design: Design) -> list[str]:
     if serving.concurrency:
         # vLLM counts sequences per data-parallel rank
         flags.append(f"--max-num-seqs {-(-int(serving.concurrency) // int(serving.data_parallel))}")
-    flags.append(f"--max-num-batched-tokens {serving.prefill_chunk}")
+    # vLLM refuses fewer tokens a step than sequences
+    flags.append(f"--max-num-batched-tokens {max(int(serving.prefill_chunk), int(serving.concurrency))}")
     if model.dtype("kv") in _KV_TYPES:
         flags.append(f"--kv-cache-dtype {_KV_TYPES[model.dtype('kv')]}")
-    if model.engram:
+    if model.family in _ENGRAM_FAMILIES and model.engram:
         tables: dict[str, bool] = {"cpu_offload": serving.tables.tier == "dram"}
         if tables["cpu_offload"] and serving.data_parallel != 1:
             tables["dp_shared_memory"] = serving.tables.sharing != "rank"
@@ -162,7 +164,7 @@ def sglang_flags(design: Design) -> list[str]:
     flags.append(f"--chunked-prefill-size {serving.prefill_chunk}")
     if model.dtype("kv") in _KV_TYPES:
         flags.append(f"--kv-cache-dtype {_KV_TYPES[model.dtype('kv')]}")
-    if model.engram:
+    if model.family in _ENGRAM_FAMILIES and model.engram:
         in_host = serving.tables.tier == "dram"
         tables = {"placement": "cpu" if in_host else "gpu"}
         if in_host:

@@ -3,8 +3,23 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
+from cost_models import OBJECTIVES
+
 # Sections of an evaluation that the report shows; cases of single formulas say nothing about a design.
 _SECTIONS = ("parameters", "memory", "lookup", "latency", "energy", "cost", "carbon")
+
+_FEW = 3
+_LABELS = {
+    "parameters.tables": "parameters in tables",
+    "parameters.total": "parameters",
+    "parameters.active_per_token": "parameters used per token",
+    "memory.tables_bytes": "bytes of the tables",
+    "lookup.reads_per_token": "table rows read per token",
+    "lookup.bytes_per_token": "table bytes read per token",
+    "lookup.decode.time_s": "time of the table reads of a decode step",
+    "latency.prefill_s": "time of a prefill",
+    "latency.decode_step_s": "time of a decode step",
+}
 
 
 @dataclass(frozen=True)
@@ -15,6 +30,8 @@ class Expected:
     mean: float
     worst: float
     cases: int
+    label: str  # the quantity in words
+    names: tuple[str, ...]  # of the cases, where they are few
 
 
 @lru_cache(maxsize=1)
@@ -23,12 +40,22 @@ def expected_errors() -> tuple[Expected, ...]:
     from cost_models import validation
 
     errors: dict[str, list[float]] = {}
+    names: dict[str, list[str]] = {}
     for case in validation.document()["cases"]:
         counts = case["error_kind"] == "relative" and not case["fitted"]
         if counts and case["quantity"].partition(".")[0] in _SECTIONS:
             errors.setdefault(case["quantity"], []).append(abs(case["error"]))
-    ordered = sorted(errors, key=lambda quantity: _SECTIONS.index(quantity.partition(".")[0]))
+            names.setdefault(case["quantity"], []).append(case["name"])
     return tuple(
-        Expected(name, sum(errors[name]) / len(errors[name]), max(errors[name]), len(errors[name]))
-        for name in ordered
+        Expected(name, sum(found) / len(found), max(found), len(found), _label(name), _few(names[name]))
+        for name, found in sorted(errors.items(), key=lambda item: _SECTIONS.index(item[0].partition(".")[0]))
     )
+
+
+def _few(names: list[str]) -> tuple[str, ...]:
+    return tuple(names) if len(names) <= _FEW else ()
+
+
+def _label(quantity: str) -> str:
+    key = quantity.rpartition(".")[2]
+    return _LABELS.get(quantity) or (OBJECTIVES[key].label if key in OBJECTIVES else quantity)

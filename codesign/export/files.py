@@ -48,7 +48,12 @@ def bill_text(rows: list[dict[str, object]]) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, BILL, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: _shown(value) for key, value in row.items()} for row in rows)
     total = sum(float(str(row["total_usd"])) for row in rows)
-    writer.writerow({"item": "Total", "total_usd": total})
+    writer.writerow({"item": "Total", "total_usd": _shown(total)})
     return out.getvalue()
+
+
+def _shown(value: object) -> object:
+    """Twelve digits of a number, whole ones without a point: 22, not 22.000000000000004."""
+    return f"{value:.12g}" if isinstance(value, float) else value

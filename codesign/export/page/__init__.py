@@ -12,6 +12,7 @@ from codesign.export.engine import not_supported, notes
 from codesign.export.page import choice, doubt, shares, standing
 from codesign.export.page.markup import paragraph
 from codesign.export.specification import Specification
+from codesign.plaintext import count
 from codesign.verdict import verdict
 from cost_models.answers import Answer
 
@@ -42,7 +43,8 @@ def page(
     body = [f"<section><h2>{title}</h2>{text}</section>" for title, text in sections.items() if text]
     system = specification.design.system
     name = specification.design.model.name or "model"
-    title = escape(f"{name} on {system.accelerators} x {system.accelerator}")
+    parameters = count(document["parameters"]["total"])
+    title = escape(f"{name}, {parameters} parameters, on {system.accelerators} x {system.accelerator}")
     style = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -4,7 +4,7 @@ from typing import Any
 
 from codesign.export.page.markup import table
 from codesign.export.specification import Specification
-from codesign.plaintext import count, duration, number, size
+from codesign.plaintext import count, duration, number, percent, size
 from cost_models.design import Model, Serving, System
 
 Document = dict[str, Any]
@@ -13,11 +13,13 @@ Document = dict[str, Any]
 def tiles(document: Document) -> str:
     """The figures one looks for first; those that do not apply are left out."""
     latency, cost, quality = document["latency"], document["cost"], document["quality"] or {}
+    error = latency["expected_error"]
+    within = "" if error is None else f" <i>&plusmn; {percent(error)}</i>"
     shown = {
         "bits per byte (proxy)": _plus_minus(quality.get("bits_per_byte"), quality.get("standard_error")),
-        "time to first token": duration(latency["ttft_s"]),
-        "time per output token": duration(latency["tpot_s"]),
-        "output tokens per second": number(latency["output_tokens_per_s"]),
+        "time to first token": duration(latency["ttft_s"]) + within,
+        "time per output token": duration(latency["tpot_s"]) + within,
+        "output tokens per second": number(latency["output_tokens_per_s"]) + within,
         "USD per million output tokens": number(cost["usd_per_mtok"]),
         "capital, USD": number(cost["capex_usd"]),
         "joules per output token": number(document["energy"]["j_per_token"]),
@@ -26,7 +28,7 @@ def tiles(document: Document) -> str:
     boxes = [
         f'<div class="tile"><b>{text}</b><span>{label}</span></div>'
         for label, text in shown.items()
-        if text != "-"
+        if not text.startswith("-")
     ]
     return f'<div class="tiles">{"".join(boxes)}</div>'
 
@@ -67,7 +69,8 @@ def _model(model: Model, parameters: dict[str, float]) -> list[tuple[str, str]]:
     if model.engram:
         engram = model.engram
         layers = ", ".join(str(layer) for layer in engram.layer_ids) or "the input"
-        shape = f"orders 2 to {engram.max_order}, {engram.heads} hash heads of {engram.head_dim} values"
+        orders = f"orders 2 to {engram.max_order}" if engram.max_order > 2 else "order 2"
+        shape = f"{orders}, {engram.heads} hash heads of {engram.head_dim} values"
         rows.append(("Engram", f"{count(parameters['tables'])} parameters in layers {layers}; {shape}"))
     return rows
 

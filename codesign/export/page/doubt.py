@@ -34,14 +34,20 @@ def assumptions(specification: Specification) -> str:
 
 def errors(document: Document) -> str:
     """How wrong the cost models are where they can be checked, and what the proxy says and does not say."""
-    head = ("quantity", "mean error", "worst", "cases")
+    head = ("figure", "mean error", "worst", "measurements", "")
     rows = [
-        (row.quantity, f"{100 * row.mean:.1f} %", f"{100 * row.worst:.1f} %", str(row.cases))
+        (
+            row.label,
+            f"{100 * row.mean:.1f} %",
+            f"{100 * row.worst:.1f} %",
+            str(row.cases),
+            "; ".join(row.names),
+        )
         for row in expected_errors()
     ]
     words = (
         "Absolute error of the cost models on published measurements that they were not fitted to; "
-        "`codesign validate` lists every case."
+        "`codesign validate` lists every case. Few measurements of a figure say little about it."
     )
     error = document["latency"]["expected_error"]
     if error is not None:
@@ -56,7 +62,7 @@ def errors(document: Document) -> str:
             f"{quality['fidelity']}). They rank designs and are not what the full model reaches; larger "
             "tables have been seen to gain in short trainings without a gain in downstream tasks."
         )
-    return paragraph(words) + table(head, rows) + paragraph(proxy)
+    return paragraph(words) + table(head, rows, left=(0, 4)) + paragraph(proxy)
 
 
 def sources(specification: Specification, document: Document) -> str:

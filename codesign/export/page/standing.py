@@ -7,6 +7,7 @@ from codesign.export.alternatives import nearest
 from codesign.export.charts import Point, scatter
 from codesign.export.page.markup import paragraph
 from codesign.export.specification import Specification
+from codesign.plaintext import number
 from cost_models import OBJECTIVES
 
 Document = dict[str, Any]
@@ -21,16 +22,21 @@ def front(specification: Specification, document: Document) -> str:
     own = _own(document, [first, *others])
     figures = []
     for name in others:
+        scale = _scale(name)
         points = [
-            Point(entry["objectives"][name], entry["objectives"][first], f"trial {entry['trial']}")
+            Point(scale * entry["objectives"][name], entry["objectives"][first], f"trial {entry['trial']}")
             for entry in designs
             if entry["trial"] != specification.trial
         ]
         x, y = own[name], own[first]
         if x is not None and y is not None:
-            points.append(Point(x, y, "this design", chosen=True))
-        figures.append(f"<div>{scatter(points, _axis(name), _axis(first))}</div>")
-    words = f"{len(designs)} designs of the study are not dominated; the large dot is this design."
+            points.append(Point(scale * x, y, "this design", chosen=True))
+        better = _sense(name), _sense(first)
+        figures.append(f"<div>{scatter(points, _axis(name), _axis(first), better)}</div>")
+    words = (
+        f"{len(designs)} designs of the study are beaten by no other in all {len(others) + 1} figures at once; the "
+        "line joins those that none beats in the two figures of its picture, the large dot is this design."
+    )
     return f'{paragraph(words, "quiet")}<div class="two">{"".join(figures)}</div>'
 
 
@@ -43,13 +49,44 @@ def alternatives(specification: Specification, document: Document) -> str:
     found = nearest(known, specification.trial, specification.front)
     if not found:
         return paragraph("No design of the front is better in anything by 2 % or more.")
-    return f"<ul>{''.join(f'<li>Trial {trial}: {escape(text)}.</li>' for trial, text in found)}</ul>"
+    params = {entry["trial"]: entry["params"] for entry in specification.front}
+    items = [
+        f"<li>Trial {trial}: {escape(text)}.{_otherwise(params[trial], params.get(specification.trial))}</li>"
+        for trial, text in found
+    ]
+    return f"<ul>{''.join(items)}</ul>"
+
+
+def _otherwise(params: dict[str, Any], own: dict[str, Any] | None) -> str:
+    """In which choices a design differs, as `accelerators 2 (here 1)`; empty where the own ones are not known."""
+    if not own:
+        return ""
+    changed = [
+        f"{name.partition('.')[2]} {_value(value)} (here {_value(own[name])})"
+        for name, value in params.items()
+        if name in own and own[name] != value
+    ]
+    return paragraph(f"It has {', '.join(changed)}.", "quiet") if changed else ""
+
+
+def _value(value: Any) -> str:
+    return number(value, 4) if isinstance(value, float) else str(value)
 
 
 def _axis(name: str) -> str:
     objective = OBJECTIVES[name]
     better = "\u2193" if objective.direction == "minimize" else "\u2191"
-    return f"{objective.label}{f', {objective.unit}' if objective.unit else ''} ({better} is better)"
+    unit = "ms" if objective.unit == "s" else objective.unit
+    return f"{objective.label}{f', {unit}' if unit else ''} ({better} is better)"
+
+
+def _scale(name: str) -> float:
+    """Seconds are drawn as milliseconds."""
+    return 1e3 if OBJECTIVES[name].unit == "s" else 1.0
+
+
+def _sense(name: str) -> int:
+    return 1 if OBJECTIVES[name].direction == "maximize" else -1
 
 
 def _own(document: Document, names: list[str]) -> dict[str, float | None]:

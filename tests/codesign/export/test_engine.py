@@ -91,3 +91,14 @@ def test_the_command_that_runs_is_the_one_that_is_shown(flash: Design, tmp_path:
 def test_a_name_cannot_leave_its_comment(flash: Design) -> None:
     script = serve_script(replace(flash, model=replace(flash.model, name="x\ntouch /tmp/owned\n")))
     assert "\ntouch" not in script
+
+
+def test_tables_that_no_engine_loads_get_no_flag(flash: Design) -> None:
+    design = replace(flash, model=replace(flash.model, family="engram"))
+    assert "--engram-config" not in serve_script(design)
+    assert "needs a plugin" in serve_script(design)
+
+
+def test_a_step_has_room_for_a_token_of_every_sequence(flash: Design) -> None:
+    design = replace(flash, serving=replace(flash.serving, concurrency=9000, prefill_chunk=2048))
+    assert "--max-num-batched-tokens 9000" in vllm_flags(design)
