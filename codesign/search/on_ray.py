@@ -47,7 +47,7 @@ class OnRay:
     def submit(self, training: Training) -> "Future[Trained]":
         """Send a training to the cluster."""
         task = self._ray.remote(
-            num_cpus=1, num_gpus=self._gpus_of(training), max_retries=_RESTARTS, max_calls=0
+            num_cpus=1, num_gpus=self.gpus_of(training), max_retries=_RESTARTS, max_calls=0
         )(_train)
         reference = task.remote(training)
         future: Future[Trained] = Future()
@@ -63,7 +63,8 @@ class OnRay:
         if self._started:
             self._ray.shutdown()
 
-    def _gpus_of(self, training: Training) -> float:
+    def gpus_of(self, training: Training) -> float:
+        """GPUs that Ray is asked for."""
         wanted = training.fidelity.device
         if wanted == "cuda" or (wanted == "auto" and self._cluster_gpus):
             return 1.0 if self._gpus is None else self._gpus

@@ -1,6 +1,11 @@
 """Small real searches: a few hardware choices, proxies of a twentieth of a second."""
 
-from collections.abc import Callable
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +41,9 @@ quality: {fidelity: tiny.yaml}
 """
 
 
+_POSTGRESQL = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
+
+
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the recipe, the space and the proxy results of these tests lie."""
@@ -69,3 +77,64 @@ def searched(run: Callable[..., dict[str, Any]], folder: Path) -> tuple[str, dic
     """A finished search of 10 trials: its storage and its summary."""
     storage = f"sqlite:///{folder}/searched.db"
     return storage, run(storage, trials=10)
+
+
+@dataclass
+class Server:
+    """A throw-away PostgreSQL cluster."""
+
+    folder: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Its storage URL."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    def control(self, *arguments: str) -> None:
+        """Run pg_ctl as the user postgres."""
+        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+        command = [
+            str(_POSTGRESQL[-1]),
+            "-D",
+            str(self.folder / "data"),
+            "-o",
+            options,
+            "-l",
+            str(self.folder / "log"),
+        ]
+        _as_postgres([*command, "-w", *arguments])
+
+
+def _as_postgres(command: list[str]) -> None:
+    prefix = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+    done = subprocess.run([*prefix, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+    assert done.returncode == 0, done.stdout.decode()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A real PostgreSQL of these tests alone."""
+    if not _POSTGRESQL:
+        pytest.skip("no PostgreSQL here (Debian: apt-get install postgresql)")
+    if not shutil.which("runuser"):
+        pytest.skip("PostgreSQL must not run as root, and runuser is missing")
+    # not in pytest's own folder: the user postgres may not enter that
+    folder = Path(f"/tmp/codesign-postgresql-{os.getpid()}")
+    folder.mkdir(mode=0o777)
+    folder.chmod(0o777)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = Server(folder, port)
+    try:
+        initdb = str(_POSTGRESQL[-1].with_name("initdb"))
+        _as_postgres([initdb, "-D", str(folder / "data"), "-A", "trust", "-U", "postgres", "--no-sync"])
+        server.control("start")
+        yield server
+    finally:
+        subprocess.run(
+            [*(["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []), str(_POSTGRESQL[-1]), "-D",
+             str(folder / "data"), "-m", "immediate", "stop"], capture_output=True, check=False,
+        )  # fmt: skip
+        shutil.rmtree(folder, ignore_errors=True)

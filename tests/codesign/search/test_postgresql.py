@@ -2,13 +2,9 @@
 
 import multiprocessing
 import os
-import shutil
 import signal
-import socket
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,69 +14,7 @@ import pytest
 from codesign import results
 from codesign.search import liveness
 
-_BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
-pytestmark = [
-    pytest.mark.postgresql,
-    pytest.mark.skipif(not _BINARIES, reason="no PostgreSQL here (Debian: apt-get install postgresql)"),
-    pytest.mark.skipif(
-        not shutil.which("runuser"), reason="PostgreSQL must not run as root, and runuser is missing"
-    ),
-]
-
-
-@dataclass
-class Server:
-    """A throw-away PostgreSQL cluster."""
-
-    folder: Path
-    port: int
-
-    @property
-    def url(self) -> str:
-        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
-
-    def control(self, *arguments: str) -> None:
-        """Run pg_ctl as the user postgres."""
-        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-        command = [
-            str(_BINARIES[-1]),
-            "-D",
-            str(self.folder / "data"),
-            "-o",
-            options,
-            "-l",
-            str(self.folder / "log"),
-        ]
-        _as_postgres([*command, "-w", *arguments])
-
-
-def _as_postgres(command: list[str]) -> None:
-    prefix = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-    done = subprocess.run([*prefix, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
-    assert done.returncode == 0, done.stdout.decode()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    # not in pytest's own folder: the user postgres may not enter that
-    folder = Path(f"/tmp/codesign-postgresql-{os.getpid()}")
-    folder.mkdir(mode=0o777)
-    folder.chmod(0o777)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = Server(folder, port)
-    try:
-        initdb = str(_BINARIES[-1].with_name("initdb"))
-        _as_postgres([initdb, "-D", str(folder / "data"), "-A", "trust", "-U", "postgres", "--no-sync"])
-        server.control("start")
-        yield server
-    finally:
-        subprocess.run(
-            [*(["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []), str(_BINARIES[-1]), "-D",
-             str(folder / "data"), "-m", "immediate", "stop"], capture_output=True, check=False,
-        )  # fmt: skip
-        shutil.rmtree(folder, ignore_errors=True)
+pytestmark = pytest.mark.postgresql
 
 
 def _start(run: Callable[..., dict[str, Any]], url: str, **options: Any) -> Any:
@@ -92,7 +26,7 @@ def _start(run: Callable[..., dict[str, Any]], url: str, **options: Any) -> Any:
 
 
 def test_two_searches_share_a_study_one_is_killed_and_the_server_restarted(
-    run: Callable[..., dict[str, Any]], server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., dict[str, Any]], server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = str(tmp_path / "store")
     run(server.url, trials=1, store=store)
@@ -116,9 +50,7 @@ def test_two_searches_share_a_study_one_is_killed_and_the_server_restarted(
     assert not complete[complete["completes"].notna()][names].astype(str).duplicated().any()
 
 
-def test_a_server_that_is_down_is_said_in_one_line(
-    run: Callable[..., dict[str, Any]], server: Server
-) -> None:
+def test_a_server_that_is_down_is_said_in_one_line(run: Callable[..., dict[str, Any]], server: Any) -> None:
     from codesign.errors import StudyError
 
     with pytest.raises(StudyError, match="no server answers"):

@@ -91,7 +91,7 @@ def test_a_model_outside_the_space_is_said(change: tuple[str, str], message: str
 
 
 def test_a_name_of_nothing_is_said(engram: Space, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="neither a .yaml design, nor one of the presets .*, nor a study"):
+    with pytest.raises(InputError, match=r"neither a .yaml design, nor one of the presets .*, nor a study"):
         read("engram-28b", engram, f"sqlite:///{tmp_path}/none.db")
 
 
