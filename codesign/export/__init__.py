@@ -16,12 +16,14 @@ __all__ = ["ExportError", "Specification", "from_design", "from_study", "summary
 def write(
     specification: Specification, out: Path, force: bool = False, weights: str = "auto"
 ) -> dict[str, Any]:
-    """Write the export; {folder, origin, trial, files, feasible, no_weights}.
+    """Write the export; {folder, origin, trial, files, feasible, no_weights, not_built}.
 
-    weights: as `trained.trained` takes it; no_weights: why the folder has none, or null. Raises ExportError.
+    weights: as `trained.trained` takes it; no_weights: why the folder has none; not_built: what the full size has
+    that model.py lacks; or null. Raises ExportError.
     """
     from codesign.export.files import files
     from codesign.export.folder import check, write_folder
+    from codesign.export.runnable.shapes import not_built
     from codesign.export.trained import trained
 
     check(out, force)  # before the work
@@ -36,6 +38,7 @@ def write(
         "files": list(texts),
         "feasible": specification.document()["feasible"],
         "no_weights": proxy.reason or None,
+        "not_built": not_built(specification.design.model) or None,
     }
 
 
@@ -44,6 +47,8 @@ def summary(document: dict[str, Any]) -> str:
     folder = document["folder"]
     lines = [f"{document['origin']} written to {folder}:"]
     lines += [f"  {name:<28} {_PURPOSE[name]}" for name in document["files"]]
+    if document["not_built"]:
+        lines.append(f"pytorch/model.py does not build the full size: it lacks {document['not_built']}.")
     if document["no_weights"]:
         lines.append(f"No trained proxy is with it: {document['no_weights']}.")
     if not document["feasible"]:

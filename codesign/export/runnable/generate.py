@@ -22,7 +22,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--full", action="store_true", help="instantiate the full size on the meta device")
     options = parser.parse_args()
-    if options.full:
+    if options.full and not (HERE / "full.json").exists():
+        parser.exit(1, "model.py lacks a form of this design; it builds the proxy only\n")
+    elif options.full:
         model = Model(shape("full.json"), device="meta")
         print(f"{sum(p.numel() for p in model.parameters()):,} parameters in {len(model.blocks)} layers")
     elif not (HERE / "weights.safetensors").exists():

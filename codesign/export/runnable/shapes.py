@@ -15,6 +15,24 @@ HASH_SEED = 0  # of the released code, and of the proxies
 Shape = dict[str, Any]
 
 
+def not_built(model: Model) -> str:
+    """Which form of a design `model.py` does not have, or ""."""
+    a = model.attention
+    if a.kind not in ("gqa", "mla"):
+        return f"attention of kind {a.kind}"
+    forms = {
+        "linear_value_heads": "linear attention",
+        "output_gate": "an output gate",
+        "index_heads": "an indexer",
+    }
+    for name, form in forms.items():
+        if getattr(a, name, 0):
+            return form
+    if getattr(model, "hyper_connection_rank", 0):
+        return "gated hyper-connections"
+    return "a vision encoder" if getattr(model, "encoder_parameters", 0) else ""
+
+
 def full_size(model: Model) -> Shape:
     """The design's own shape; its weights, with the tables, are those that the cost models count."""
     a, layers = model.attention, range(model.layers)

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 import cost_models
 from codesign import export, proxy
 from codesign.export.runnable import model as runnable
-from codesign.export.runnable.shapes import full_size
+from codesign.export.runnable import texts
+from codesign.export.runnable.shapes import full_size, not_built
 from codesign.export.specification import Specification
 from codesign.export.trained import Training
 from codesign.proxy.engram import Addresses
@@ -157,6 +158,10 @@ def test_the_full_size_has_the_weights_that_are_costed(
 @pytest.mark.parametrize("preset", cost_models.hf_config.presets())
 def test_every_preset_is_built_at_full_size(preset: str) -> None:
     model = cost_models.read_model(preset)
+    if reason := not_built(model):
+        assert reason in ("attention of kind csa", "linear attention")
+        assert "pytorch/full.json" not in texts(model)
+        return
     built = runnable.Model(full_size(model), device="meta")
     assert _weights(built, model) == cost_models.architecture.parameters(model).total
 
