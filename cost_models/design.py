@@ -32,6 +32,9 @@ class Attention:
 
     kind "gqa": grouped-query attention (multi-head where kv_heads == heads).
     kind "mla": multi-head latent attention of DeepSeek-V2 (arXiv 2405.04434); the latent ranks are then > 0.
+    kind "csa": compressed sparse attention of DeepSeek-V4.1 (csa.py): one latent of head_dim per token serves all
+        heads; every layer sees a window of it, and most see `index_topk` entries of a cache that few layers own.
+    linear_value_heads > 0: layers outside full_attention_layers have linear attention (gated delta rule).
     """
 
     kind: str
@@ -46,8 +49,29 @@ class Attention:
     qk_norm: bool = False
     bias: bool = False
     sliding_window: int = 0  # tokens; 0: full attention
-    # layers without the window (others have it), or empty: all layers alike
+    # layers without the window or with softmax attention (others have it, or are linear), or empty: all alike
     full_attention_layers: tuple[int, ...] = ()
+    output_gate: bool = False  # the query projection also gives a gate of the output, as wide as the heads
+    # an indexer picks the cached entries that a query sees: its heads and width, how many, tokens per entry
+    index_heads: int = 0
+    index_head_dim: int = 0
+    index_topk: int = 0
+    index_ratio: int = 1
+    # "csa": low-rank grouped output; tokens per cached entry by layer (0: the window alone); who owns a cache, who
+    # runs an indexer; layers after candidate_source_layer only score its `candidates` best entries
+    o_lora_rank: int = 0
+    o_groups: int = 1
+    compress_ratios: tuple[int, ...] = ()
+    kv_source_layers: tuple[int, ...] = ()
+    index_source_layers: tuple[int, ...] = ()
+    candidate_source_layer: int = -1
+    candidates: int = 0
+    # linear attention: heads and widths of keys and values, and the short convolution before them
+    linear_key_heads: int = 0
+    linear_value_heads: int = 0
+    linear_key_dim: int = 0
+    linear_value_dim: int = 0
+    linear_kernel: int = 0
 
 
 @dataclass(frozen=True)
@@ -106,7 +130,13 @@ class Model:
     engram: Engram | None = None
     tied_embeddings: bool = False
     hyper_connections: int = 1  # residual branches; 1: a plain residual stream
+    hyper_connection_rank: int = 0  # > 0: gates of this rank mix the branches (Qwen3.8) instead of matrices
     mtp_layers: int = 0  # multi-token-prediction layers stored with the model (not run in plain decoding)
+    mtp_experts: int = 0  # routed experts of each of them; 0: as many as the model's layers
+    mtp_rank: int = 0  # rank of the Markov head that follows them (DeepSeek-V4.1's DSpark)
+    mtp_loaded: bool = False  # served with them as its drafter: their weights and KV cache take memory
+    encoder_parameters: int = 0  # a vision encoder: bf16 on every rank, not run for text
+    prefill_layers: int = 0  # layers that the tokens of a prompt run through; 0: all
     medusa_heads: int = 0
     family: str = ""  # the `model_type` of the Hugging Face config this came from
     weights_dtype: str = "bf16"
@@ -119,6 +149,8 @@ class Model:
     # Scratch memory per token of a step beside activations (DeepSeek-V4.1-Flash: the indexer of its sparse
     # attention takes 32 GiB at 16,384 tokens, SemiAnalysisAI/InferenceX #3320).
     workspace_bytes_per_token: float = 0.0
+    # Memory of the engine beside weights and tensors: communicators, contexts, workspaces of kernels.
+    engine_bytes: float = 0.0
 
     def dtype(self, part: str) -> str:
         """The stored type of a part: "weights", "experts", "tables" or "kv"."""

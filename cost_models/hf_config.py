@@ -14,8 +14,18 @@ from cost_models.architecture import parameters
 from cost_models.design import Attention, Engram, MixtureOfExperts, Model
 from cost_models.designfields import Rule
 from cost_models.errors import InputError
-from cost_models.hf_fields import ALIASES, ENGRAM, EXPERTS_ARE_OPTIONAL, FAMILIES, REQUIRED, Family, Field
+from cost_models.hf_fields import (
+    ALIASES,
+    ENGRAM,
+    EXPERTS_ARE_OPTIONAL,
+    FAMILIES,
+    LATENT_V41,
+    REQUIRED,
+    Family,
+    Field,
+)
 from cost_models.hf_ngram import read_longcat, read_qwen4, write_longcat, write_qwen4
+from cost_models.hf_released import read_released
 from cost_models.yamlfile import Document
 
 PRESETS = Path(__file__).parent / "presets"
@@ -60,6 +70,7 @@ def read_config(document: Document, name: str) -> Model:
     """The model of a config that has been parsed; `name` where the config does not give one."""
     if not isinstance(document.data, dict):
         raise document.error((), "must be a mapping of fields")
+    document = read_released(document)
     data = {key: value for key, value in document.data.items() if value is not None}
     family_name = data.get("model_type")
     known = (*FAMILIES, *ALIASES)
@@ -68,7 +79,7 @@ def read_config(document: Document, name: str) -> Model:
         hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
         raise document.error(("model_type",), f"must be a known architecture, got {family_name!r}; {hint}")
     family_name = ALIASES.get(family_name, family_name)
-    family = FAMILIES[family_name]
+    family = _family(family_name, "kv_lora_rank" in data)
     values = _values(document, data, family, family_name)
     attention = _attention(document, data, values)
     _layer_types(document, data, attention, values[""]["layers"])
@@ -84,6 +95,10 @@ def read_config(document: Document, name: str) -> Model:
     )
     _check(document, data, model, family)
     return model
+
+
+def _family(name: str, latent: bool) -> Family:
+    return FAMILIES[LATENT_V41 if name == "deepseek_v41" and latent else name]
 
 
 def write_config(model: Model) -> dict[str, Any]:
@@ -211,6 +226,8 @@ def _refuse_slips(document: Document, data: dict[str, Any], family: Family) -> N
 
 def _attention(document: Document, data: dict[str, Any], values: dict[str, dict[str, Any]]) -> dict[str, Any]:
     a = values["attention"]
+    if a["kind"] == "csa":
+        return _compressed(document, data, a, values[""]["layers"])
     if a["kind"] == "mla":
         a |= {"kv_heads": a["heads"], "head_dim": a["qk_nope_head_dim"] + a["qk_rope_head_dim"]}
         for key in ("kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"):
@@ -233,8 +250,34 @@ def _attention(document: Document, data: dict[str, Any], values: dict[str, dict[
     return a
 
 
+def _compressed(
+    document: Document, data: dict[str, Any], a: dict[str, Any], layers: int
+) -> dict[str, Any]:
+    """The attention of DeepSeek-V4.1: one ratio a layer, and sources among the layers that have one."""
+    if a["kv_heads"] != 1:
+        raise document.error(("num_key_value_heads",), f"must be 1, one latent for all heads, got {a['kv_heads']}")
+    if a["heads"] * a["head_dim"] % a["o_groups"] or a["qk_rope_head_dim"] > a["head_dim"]:
+        raise document.error(
+            ("o_groups",), f"must divide num_attention_heads x head_dim = {a['heads'] * a['head_dim']}"
+        )
+    ratios = a["compress_ratios"]
+    if len(ratios) < layers:
+        raise document.error(
+            ("compress_ratios",), f"must give a ratio for each of the {layers} layers, got {len(ratios)}"
+        )
+    for key in ("kv_source_layer_ids", "index_source_layer_ids"):
+        if not all(layer < layers and ratios[layer] for layer in data[key]):
+            raise document.error((key,), f"must name layers with a ratio above 0, got {data[key]}")
+    return a
+
+
 def _layer_types(document: Document, data: dict[str, Any], attention: dict[str, Any], layers: int) -> None:
     """Sliding windows: `layer_types` names each layer's kind; without it all layers have the window."""
+    if attention["kind"] == "csa":
+        return
+    if attention.get("linear_value_heads"):
+        attention["full_attention_layers"] = _softmax_layers(document, data, layers)
+        return
     if "sliding_window" not in data or data.get("use_sliding_window") is False:
         return
     attention["sliding_window"] = checked(
@@ -251,6 +294,21 @@ def _layer_types(document: Document, data: dict[str, Any], attention: dict[str, 
     attention["full_attention_layers"] = tuple(i for i, kind in enumerate(types) if kind == "full_attention")
 
 
+def _softmax_layers(document: Document, data: dict[str, Any], layers: int) -> tuple[int, ...]:
+    """Layers of a hybrid model that are not linear: by `layer_types`, or every full_attention_interval-th one."""
+    types = data.get("layer_types")
+    if types is None:
+        rule = Rule("integer", 1, 4096)
+        step = _number(document, data, "full_attention_interval", rule, 4)
+        return tuple(range(step - 1, layers, step))
+    known = ("linear_attention", "full_attention", "qwen_sparse_attention")
+    if not isinstance(types, list) or len(types) != layers or not set(map(str, types)) <= set(known):
+        raise document.error(
+            ("layer_types",), f"must name each of the {layers} layers as one of {', '.join(known)}"
+        )
+    return tuple(i for i, kind in enumerate(types) if kind != "linear_attention")
+
+
 def _dtypes(document: Document, data: dict[str, Any]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     torch_dtype = data.get("dtype", data.get("torch_dtype", "bfloat16"))
@@ -262,6 +320,8 @@ def _dtypes(document: Document, data: dict[str, Any]) -> dict[str, Any]:
             result["experts_dtype"] = "mxfp4"  # only experts are stored so (openai/gpt-oss)
         elif method in _QUANT_METHODS:
             result["weights_dtype"] = _QUANT_METHODS[method]
+        if quantisation.get("expert_dtype") == "fp4":
+            result["experts_dtype"] = "mxfp4"  # one scale per 32 values (DeepSeek-V4.1)
     for key in _DTYPE_FIELDS:
         if key in data:
             result[key] = checked(document, key, rules.MODEL[key], data[key])
@@ -304,7 +364,7 @@ def _check(document: Document, data: dict[str, Any], model: Model, family: Famil
 
 
 def _write(model: Model, family_name: str) -> dict[str, Any]:
-    family = FAMILIES[family_name]
+    family = _family(family_name, model.attention.kind == "mla")
     config: dict[str, Any] = {
         "_name_or_path": model.name, "model_type": family_name, "architectures": [family.architecture],
     }  # fmt: skip
@@ -326,7 +386,12 @@ def _write(model: Model, family_name: str) -> dict[str, Any]:
     a = model.attention
     if a.kind == "mla":
         config["num_key_value_heads"] = a.heads
-    if a.sliding_window:
+    if a.linear_value_heads:
+        full = set(a.full_attention_layers)
+        config["layer_types"] = [
+            "full_attention" if layer in full else "linear_attention" for layer in range(model.layers)
+        ]
+    if a.sliding_window and a.kind == "gqa":
         full = set(a.full_attention_layers)
         config["sliding_window"] = a.sliding_window
         config["layer_types"] = [

@@ -74,7 +74,45 @@ _DEEPSEEK_MOE = (
     _field("moe_layer_freq", "moe.layer_step", 1),
     _field("shared_expert_intermediate_size", "moe.shared_expert_width", 0),
 )
-_MTP = (_field("num_nextn_predict_layers", "mtp_layers", 0),)
+# DeepSeek-V4.1 (config.json of the release): one latent for all heads, compressed caches shared by layers.
+_CSA = (
+    _field("num_attention_heads", "attention.heads"),
+    _field("num_key_value_heads", "attention.kv_heads", 1),
+    _field("head_dim", "attention.head_dim"),
+    _field("qk_rope_head_dim", "attention.qk_rope_head_dim"),
+    Field("q_lora_rank", "attention.q_lora_rank", Rule("integer", 1, 1e6)),
+    Field("o_lora_rank", "attention.o_lora_rank", Rule("integer", 1, 1e6)),
+    _field("o_groups", "attention.o_groups"),
+    Field("sliding_window", "attention.sliding_window", Rule("integer", 1, 1e9)),
+    _field("compress_ratios", "attention.compress_ratios"),
+    _field("kv_source_layer_ids", "attention.kv_source_layers"),
+    _field("index_source_layer_ids", "attention.index_source_layers"),
+    _field("index_n_heads", "attention.index_heads"),
+    _field("index_head_dim", "attention.index_head_dim"),
+    Field("index_topk", "attention.index_topk", Rule("integer", 1, 1e9)),
+    _field("candidate_source_layer_id", "attention.candidate_source_layer", -1),
+    _field("candidate_positions", "attention.candidates", 0),
+)
+# Qwen3.8: linear attention in most layers, an indexer in the others.
+_LINEAR = (
+    _field("linear_num_key_heads", "attention.linear_key_heads", 0),
+    _field("linear_num_value_heads", "attention.linear_value_heads", 0),
+    _field("linear_key_head_dim", "attention.linear_key_dim", 0),
+    _field("linear_value_head_dim", "attention.linear_value_dim", 0),
+    _field("linear_conv_kernel_dim", "attention.linear_kernel", 0),
+    _field("indexer_n_heads", "attention.index_heads", 0),
+    _field("indexer_head_dim", "attention.index_head_dim", 0),
+    _field("indexer_budget", "attention.index_topk", 0),
+    _field("indexer_compress_ratio", "attention.index_ratio", 1),
+    _field("attn_output_gate", "attention.output_gate", True),
+)
+_MTP = (_field("num_nextn_predict_layers", "mtp_layers", 0), _field("mtp_loaded", "mtp_loaded", False))
+_DSPARK = (
+    _field("dspark_n_routed_experts", "mtp_experts", 0),
+    _field("dspark_markov_rank", "mtp_rank", 0),
+    _field("encoder_parameters", "encoder_parameters", 0),
+    _field("prefill_layers", "prefill_layers", 0),
+)
 _HYPER = (_field("hc_mult", "hyper_connections", 1),)
 
 # Engram fields as DeepSeek-V4.1 names them, next to any backbone; those after the first seven are ours.
@@ -114,6 +152,13 @@ class Family:
 _GQA_MODEL: dict[str, Any] = {"attention.kind": "gqa"}
 _MLA_MODEL: dict[str, Any] = {"attention.kind": "mla"}
 _BASE = _COMMON + _LAYERS + _DENSE
+LATENT_V41 = "deepseek_v41 with kv_lora_rank"
+# Engines split only its experts and tables over ranks, and take memory beside weights and cache: scratch per token of a
+# step (SemiAnalysisAI/InferenceX #3320: 32 GiB at 16,384 tokens), and 8.1 GiB in all (vllm #57491, startup at TP 2,
+# DP 2: 87.62 GiB of weights and memory outside of tensors, of which 79.5 GiB are weights as counted here).
+_DEEPSEEK_V41_SERVED: dict[str, Any] = {
+    "whole_backbone": True, "workspace_bytes_per_token": 2.0**21, "engine_bytes": 8.1 * 2.0**30,
+}  # fmt: skip
 
 FAMILIES = {
     "llama": Family(_BASE + _GQA, _GQA_MODEL, "LlamaForCausalLM"),
@@ -133,18 +178,38 @@ FAMILIES = {
     ),
     "deepseek_v3": Family(_BASE + _MLA + _DEEPSEEK_MOE + _MTP, _MLA_MODEL, "DeepseekV3ForCausalLM"),
     "deepseek_v41": Family(
+        _COMMON
+        + _LAYERS
+        + (_field("intermediate_size", "dense_width", 0),)
+        + _CSA
+        + _DEEPSEEK_MOE
+        + _MTP
+        + _DSPARK
+        + _HYPER,
+        {"attention.kind": "csa"} | _DEEPSEEK_V41_SERVED,
+        "DeepseekV41ForCausalLM",
+        engram_kernel_size=0,
+    ),
+    # The same with the attention of DeepSeek-V3.
+    LATENT_V41: Family(
         _BASE + _MLA + _DEEPSEEK_MOE + _MTP + _HYPER,
-        _MLA_MODEL | {"whole_backbone": True, "workspace_bytes_per_token": 2.0**21},
+        _MLA_MODEL | _DEEPSEEK_V41_SERVED,
         "DeepseekV41ForCausalLM",
         engram_kernel_size=0,
     ),
     "qwen4_exp": Family(
-        _BASE
+        _COMMON
+        + _LAYERS
+        + (_field("intermediate_size", "dense_width", 0),)  # no layer of the release is dense
         + _GQA
+        + _LINEAR
         + _QWEN_MOE
         + (
             _field("shared_expert_intermediate_size", "moe.shared_expert_width", 0),
             _field("hc_count", "hyper_connections", 1),
+            _field("hc_lowrank", "hyper_connection_rank", 0),
+            _field("mtp_num_hidden_layers", "mtp_layers", 0),
+            _field("encoder_parameters", "encoder_parameters", 0),
         ),
         _GQA_MODEL | {"attention.qk_norm": True},
         "Qwen4ExpForCausalLM",
@@ -172,6 +237,9 @@ FAMILIES = {
         "EngramForCausalLM",
     ),
 }
-ALIASES = {"mistral": "llama", "deepseek_v2": "deepseek_v3", "longcat_flash_ngram": "longcat_flash"}
+ALIASES = {
+    "mistral": "llama", "deepseek_v2": "deepseek_v3", "longcat_flash_ngram": "longcat_flash",
+    "deepseek_v41_text": "deepseek_v41", "qwen4_exp_text": "qwen4_exp",
+}  # fmt: skip
 # Families whose configs may leave the experts out: a dense model then.
 EXPERTS_ARE_OPTIONAL = ("deepseek_v3", "deepseek_v41", "qwen4_exp", "engram", "engram_gqa")

@@ -14,20 +14,24 @@ from typing import Any
 
 import numpy as np
 
-from cost_models import tables
+from cost_models import csa, linear_attention, tables
 from cost_models.architecture import (
-    attention_parameters,
+    attention_weights,
     engram_width,
     layer_groups,
+    mtp_dense,
+    mtp_experts,
     parameters,
     shared_width,
 )
 from cost_models.design import DTYPE_BYTES, Design, Model, Name, Number
 from cost_models.masks import by_tier, choose
-from cost_models.operators import ACTIVATION_BYTES, context_bytes_per_token
+from cost_models.operator_rows import ACTIVATION_BYTES
+from cost_models.operators import context_bytes_per_token, index_bytes_per_token
 from cost_models.parts import Node, Parts
 
 _LOGIT_BYTES = 4.0  # logits are sampled from in fp32
+_FOUR_BIT_MULTIPLE = 64
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Memory:
     """Bytes per accelerator, bytes per node on the host side, and what follows from them.
 
     concurrency: sequences in flight per replica (as asked, or as many as the KV cache holds).
+    running: those of them that are decoded at once; the rest of a request mix waits until the KV cache has room
+        (all of them where the weights do not fit, so that such designs can still be compared).
     host_tables: bytes of tables and caches per node, by tier.
     violations: signed bytes (layout: a count), > 0 where the design does not fit.
     """
@@ -50,6 +56,7 @@ class Memory:
     kv_bytes_per_token: Number
     kv_tokens: Number
     concurrency: Number
+    running: Number
     copies_per_node: Number
     host_tables: dict[str, Number] = field(default_factory=dict)
     violations: dict[str, Number] = field(default_factory=dict)
@@ -69,46 +76,40 @@ class WeightBytes:
 
 @lru_cache(maxsize=256)
 def weight_bytes(model: Model) -> WeightBytes:
-    """Bytes of a model's weights without its tables and multi-token-prediction layers.
+    """Bytes of a model's weights without its tables; with its multi-token-prediction layers where it loads them.
 
-    Embedding, output head, router, norms and hyper-connections stay in bf16 whatever `weights_dtype` says.
+    Embedding, output head, router, norms, hyper-connections and a vision encoder stay in bf16 whatever
+    `weights_dtype` says.
     """
-    part, a = parameters(model).by_part, model.attention
+    part = parameters(model).by_part
     dtype, bf16 = DTYPE_BYTES[model.dtype("weights")], DTYPE_BYTES["bf16"]
-    keys = whole = 0.0
-    if a.kind == "mla":
-        latent = a.kv_lora_rank + a.qk_rope_head_dim + a.q_lora_rank
-        whole = model.layers * (model.hidden * latent + a.q_lora_rank + a.kv_lora_rank) * dtype
-    else:
-        keys = model.layers * 2 * model.hidden * a.kv_heads * a.head_dim * dtype
-    attention = model.layers * attention_parameters(model) * dtype
-    other = (part["router"] + part["norms"] + part["hyper_connections"]) * bf16
-    other += part["engram_projections"] * dtype  # engines replicate them
-    if model.whole_backbone:
-        whole, keys = attention + (part["dense_ffn"] + part["shared_experts"]) * dtype, 0.0
-        ends = (part["embedding"] + part["lm_head"] + part["medusa"]) * bf16
-        return WeightBytes(
-            part["routed_experts"] * DTYPE_BYTES[model.dtype("experts")],
-            0.0,
-            0.0,
-            whole + other + ends,
-            0.0,
-            0.0,
-        )
-    return WeightBytes(
-        experts=part["routed_experts"] * DTYPE_BYTES[model.dtype("experts")],
-        split=attention - keys - whole + (part["dense_ffn"] + part["shared_experts"]) * dtype,
-        keys=keys,
-        whole=whole + other,
-        embedding=part["embedding"] * bf16,
-        head=(part["lm_head"] + part["medusa"]) * bf16,
+    attention = [attention_weights(model, layer) for layer in range(model.layers)]
+    split, keys, whole = (
+        sum(getattr(layer, name) for layer in attention) * dtype for name in ("split", "keys", "whole")
     )
+    split += (part["dense_ffn"] + part["shared_experts"]) * dtype
+    small = (part["router"] + part["norms"] + part["hyper_connections"] + part["encoder"]) * bf16
+    small += part["engram_projections"] * dtype  # engines replicate them
+    if model.mtp_loaded:
+        small += mtp_dense(model) * dtype
+    routed = part["routed_experts"] + (mtp_experts(model) if model.mtp_loaded else 0)
+    experts = routed * DTYPE_BYTES[model.dtype("experts")]
+    embedding, head = part["embedding"], part["lm_head"] + part["medusa"]
+    if model.whole_backbone:
+        return WeightBytes(
+            experts, 0.0, 0.0, split + keys + whole + small + (embedding + head) * bf16, 0.0, 0.0
+        )
+    return WeightBytes(experts, split, keys, whole + small, embedding * bf16, head * bf16)
 
 
-@lru_cache(maxsize=256)
 def kv_bytes_per_token(model: Model) -> float:
-    """KV cache of one token in all layers, all heads, before parallelism and sliding windows."""
-    return model.layers * context_bytes_per_token(model)
+    """KV cache of one token in all layers, all heads, before parallelism and where every window still holds it."""
+    if model.attention.kind == "csa":
+        return csa.cache_bytes_per_token(model) + _windows(model) * csa.slots(model).window
+    cached = sum(len(group.layers) for group in layer_groups(model) if group.attention != "linear")
+    return (cached + _drafting_layers(model)) * (
+        context_bytes_per_token(model) + index_bytes_per_token(model)
+    )
 
 
 @lru_cache(maxsize=256)
@@ -124,6 +125,8 @@ def activation_bytes_per_token(model: Model) -> tuple[float, float]:
         whole += engram_width(model.engram)
     if a.kind == "mla":
         inner = a.heads * (2 * (a.qk_nope_head_dim + a.qk_rope_head_dim) + 2 * a.v_head_dim)
+    elif a.kind == "csa":
+        inner = 2 * a.heads * a.head_dim + a.o_groups * a.o_lora_rank
     else:
         inner = 2 * (a.heads + a.kv_heads) * a.head_dim
     inner = max(inner, 3 * model.dense_width, 3 * shared_width(model))
@@ -141,7 +144,7 @@ def fit(design: Design, parts: Parts) -> Memory:
     t, d, p = serving.tensor_parallel, serving.data_parallel, serving.pipeline_parallel
     per_node = system.accelerators / np.maximum(system.nodes, 1)
 
-    weights = _weights_per_accelerator(model, t, d, p)
+    weights = _weights_per_accelerator(design)
     all_tables = tables.table_bytes(model)
     share = t * p  # accelerators that hold one copy of the tables together
     unified = accelerator.unified_memory
@@ -155,20 +158,23 @@ def fit(design: Design, parts: Parts) -> Memory:
     # engines reserve for a full prefill chunk, whatever arrives
     step_tokens = sequences if serving.phase == "decode" else np.maximum(serving.prefill_chunk, sequences)
     per_step_token, logits = whole + split / t, model.vocab * _LOGIT_BYTES
-    activations = step_tokens * per_step_token + sequences * logits
+    activations = step_tokens * per_step_token + sequences * logits + model.engine_bytes
 
     capacity = accelerator.memory_bytes
     reserve = capacity * (1 - parts.engine.memory_share)
     taken = weights + on_accelerator + shared_dram + cached + activations + reserve
     available = np.maximum(0.0, capacity - taken)
 
-    per_token = _kv_divided(model, t, kv_bytes_per_token(model)) / p
     per_sequence = _kv_divided(model, t, kv_bytes_per_sequence(design)) / p
+    per_token = per_sequence / cached_positions(design)
     # every further sequence also needs room for its logits, and in a decode step for its own token
     beside = logits + (per_step_token if serving.phase == "decode" else 0.0)
     possible = np.floor(available / (per_sequence + beside)) * d
     asked = serving.concurrency > 0
     concurrency = choose(asked, serving.concurrency, np.maximum(1, possible))
+    running = concurrency
+    if not serving.phase:
+        running = choose(taken > capacity, concurrency, np.minimum(concurrency, np.maximum(1, possible)))
     needed = choose(asked, concurrency / d, 1) * per_sequence
 
     host_tables: dict[str, Number] = {}
@@ -200,6 +206,7 @@ def fit(design: Design, parts: Parts) -> Memory:
         kv_bytes_per_token=per_token,
         kv_tokens=np.floor(available / per_token),
         concurrency=concurrency,
+        running=running,
         copies_per_node=copies,
         host_tables=host_tables,
         violations=violations,
@@ -261,13 +268,27 @@ def layout_reasons(design: Design) -> list[str]:
     return [words for broken, words in rules if broken]
 
 
-def _weights_per_accelerator(model: Model, t: Number, d: Number, p: Number) -> Number:
+def _weights_per_accelerator(design: Design) -> Number:
+    model, s = design.model, design.serving
+    t, d, p = s.tensor_parallel, s.data_parallel, s.pipeline_parallel
     w = weight_bytes(model)
     keys = w.keys / np.minimum(t, model.attention.kv_heads) if w.keys else 0.0
-    layers = w.experts / (t * d * p) + (w.split / t + keys + w.whole) / p
+    experts = w.experts * _padding(model, t * d / s.expert_parallel) / (t * d * p) if w.experts else 0.0
+    layers = experts + (w.split / t + keys + w.whole) / p
     # the fuller of the two ends where a pipeline has ends of its own
     ends = choose(p > 1, max(w.embedding, w.head), w.embedding + w.head) / t
     return layers + ends
+
+
+def _padding(model: Model, ranks: Number) -> Number:
+    """Bytes of a four-bit expert that so many ranks share, over those of its checkpoint.
+
+    Kernels want a rank's width in multiples of 64 at least (vLLM, fused_moe/oracle/mxfp4.py: 64 to 256 by kernel).
+    """
+    if model.moe is None or model.dtype("experts") not in ("mxfp4", "nvfp4"):
+        return 1.0
+    part = model.moe.expert_width / np.maximum(ranks, 1)
+    return np.ceil(part / _FOUR_BIT_MULTIPLE) * _FOUR_BIT_MULTIPLE / part
 
 
 def _copies_per_node(
@@ -285,20 +306,50 @@ def _copies_per_node(
 
 
 def kv_bytes_per_sequence(design: Design) -> Number:
-    """KV cache of one whole sequence, all layers, before parallelism: no sequence has to be evicted."""
-    model, serving = design.model, design.serving
+    """KV cache that a whole sequence may take, all layers, before parallelism: no sequence has to be evicted.
+
+    A layer with a window holds it, and the chunk of the prompt that is being read (vLLM: SlidingWindowSpec,
+    window - 1 + max_num_batched_tokens).
+    """
+    model, positions = design.model, cached_positions(design)
+    size = context_bytes_per_token(model) + index_bytes_per_token(model)
+    if model.attention.kind == "csa":
+        held = _in_window(design, model.attention.sliding_window)
+        return positions * csa.cache_bytes_per_token(model) + held * _windows(model) * csa.slots(model).window
+    total: Number = positions * _drafting_layers(model) * size
+    for group in layer_groups(model):
+        if group.attention == "linear":
+            total = total + len(group.layers) * linear_attention.state_bytes(model.attention)
+        else:
+            kept = _in_window(design, group.window) if group.window else positions
+            total = total + len(group.layers) * kept * size
+    return total
+
+
+def cached_positions(design: Design) -> Number:
+    """Positions of a sequence at its full length that stay in the cache: prompt, or its SnapKV budget, and output."""
+    serving = design.serving
     budget = serving.kv_budget
     prompt = choose(budget > 0, np.minimum(serving.input_tokens, budget), serving.input_tokens)
-    positions = prompt + (0 if serving.phase else serving.output_tokens)
-    total: Number = 0.0
-    for group in layer_groups(model):
-        kept = np.minimum(positions, group.window) if group.window else positions
-        total = total + len(group.layers) * kept * context_bytes_per_token(model)
-    return total
+    return prompt + (0 if serving.phase else serving.output_tokens)
+
+
+def _in_window(design: Design, window: int) -> Number:
+    chunk = 0 if design.serving.phase == "decode" else design.serving.prefill_chunk - 1
+    return np.minimum(cached_positions(design), window + chunk)
+
+
+def _drafting_layers(model: Model) -> int:
+    return model.mtp_layers if model.mtp_loaded else 0
+
+
+def _windows(model: Model) -> int:
+    """Layers of "csa" that keep a window: all, and those of a drafter."""
+    return model.layers + _drafting_layers(model)
 
 
 def _kv_divided(model: Model, t: Number, bytes_: Number) -> Number:
     """A tensor rank's part: its own KV heads, at least one; the one latent of MLA whole."""
-    if model.attention.kind == "mla":
+    if model.attention.kind != "gqa":
         return bytes_
     return bytes_ / np.minimum(t, model.attention.kv_heads)

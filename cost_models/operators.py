@@ -12,18 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cost_models import csa, linear_attention
 from cost_models.architecture import LayerGroup, engram_width, layer_groups, shared_width
 from cost_models.design import DTYPE_BYTES, Model
+from cost_models.operator_rows import ACTIVATION_BYTES as ACTIVATION_BYTES
+from cost_models.operator_rows import COMPUTE_TYPE, ROTARY, Row, collective, elementwise, gemm
 
-ACTIVATION_BYTES = 2.0  # activations move as bf16 between operators
-_ROTARY = "rotary embedding, cache write"  # a kernel of its own in vLLM, SGLang and vidur's profiles
 COMPUTE_TYPES = ("bf16", "fp8", "fp4")
 KINDS = ("gemm", "attention", "experts", "elementwise", "collective")
-
-_COMPUTE_TYPE = {
-    "fp32": "bf16", "bf16": "bf16", "fp16": "bf16", "fp8": "fp8", "int8": "fp8",
-    "mxfp4": "fp4", "nvfp4": "fp4", "int4": "fp4",
-}  # fmt: skip
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -122,67 +118,31 @@ def context_bytes_per_token(model: Model) -> float:
     return (a.kv_lora_rank + a.qk_rope_head_dim) * bytes_
 
 
-Row = dict[str, Any]
+def index_bytes_per_token(model: Model) -> float:
+    """Keys of an indexer in one layer, per token; those of "csa" are part of csa.cache_bytes_per_token."""
+    a = model.attention
+    return a.index_head_dim * DTYPE_BYTES[model.dtype("kv")] / a.index_ratio if a.kind == "gqa" else 0.0
 
 
 def _tag(group: LayerGroup, rows: Iterable[Row]) -> list[Row]:
     layers = group.layers
     return [
         {**row, "group": group.name, "layers": layers, "count": row.get("count", 1) * len(layers)}
+        | ({} if group.prefill else {"prefill": row.get("prefill") is True})
         for row in rows
     ]
 
 
-def _gemm(
-    operator: str,
-    inner: float,
-    columns: float,
-    dtype: str = "bf16",
-    shard: str = "",
-    batches: int = 1,
-    **more: Any,
-) -> Row:
-    """A matrix product; shard "columns", "inner" or "batches" names what tensor parallelism divides."""
-    whole = {"": inner + columns, "columns": inner, "inner": columns, "batches": 0.0}[shard] * batches
-    return {
-        "operator": operator,
-        "kind": "gemm",
-        "compute": _COMPUTE_TYPE[dtype],
-        "sharded": bool(shard),
-        "flops": 2.0 * inner * columns * batches,
-        "activation_bytes": whole * ACTIVATION_BYTES,
-        "sharded_bytes": ((inner + columns) * batches - whole) * ACTIVATION_BYTES,
-        "weight_bytes": inner * columns * batches * DTYPE_BYTES[dtype],
-        **more,
-    }
-
-
-def _elementwise(operator: str, values: float, sharded_values: float = 0.0, **more: Any) -> Row:
-    """A pass over activations that reads and writes so many values per token."""
-    return {
-        "operator": operator,
-        "kind": "elementwise",
-        "activation_bytes": values * ACTIVATION_BYTES,
-        "sharded_bytes": sharded_values * ACTIVATION_BYTES,
-        **more,
-    }
-
-
-def _collective(operator: str, values: float, **more: Any) -> Row:
-    """An all-reduce of so many values per token (or an all-gather and a reduce-scatter, which move as much)."""
-    return {"operator": operator, "kind": "collective", "activation_bytes": values * ACTIVATION_BYTES, **more}
-
-
 def _input_rows(model: Model) -> list[Row]:
     rows = [
-        _elementwise("embedding", 2 * model.hidden, first=True),
-        _collective("embedding all-reduce", model.hidden, first=True),
+        elementwise("embedding", 2 * model.hidden, first=True),
+        collective("embedding all-reduce", model.hidden, first=True),
     ]
     if model.engram and model.engram.input_only:
         width = engram_width(model.engram)
         rows += [
-            _gemm("n-gram projection", width, model.hidden, model.dtype("weights"), first=True),
-            _elementwise("n-gram sum", 3 * model.hidden, first=True),
+            gemm("n-gram projection", width, model.hidden, model.dtype("weights"), first=True),
+            elementwise("n-gram sum", 3 * model.hidden, first=True),
         ]
     return rows
 
@@ -198,37 +158,41 @@ def _engram_rows(model: Model, group: LayerGroup) -> list[Row]:
     width = engram_width(engram)
     keys = branches if engram.gated else 0
     rows = [
-        _collective("engram gather", width / 2),
-        _gemm("engram projections", width, hidden * (1 + keys), model.dtype("weights")),
-        _elementwise("engram gate", hidden * (3 * branches + 1)),
+        collective("engram gather", width / 2),
+        gemm("engram projections", width, hidden * (1 + keys), model.dtype("weights")),
+        elementwise("engram gate", hidden * (3 * branches + 1)),
     ]
     if engram.kernel_size:
-        rows.append(_elementwise("engram convolution", 2 * hidden * branches))
+        rows.append(elementwise("engram convolution", 2 * hidden * branches))
     return rows
 
 
 def _attention_rows(model: Model, group: LayerGroup) -> list[Row]:
     a, hidden, dtype = model.attention, model.hidden, model.dtype("weights")
-    rows = [*_mixing_rows(model, "attention"), _elementwise("attention norm", 4 * hidden)]
-    cache = {"context_bytes": context_bytes_per_token(model), "window": float(group.window)}
-    if a.kind == "mla":
+    rows = [*_mixing_rows(model, "attention"), elementwise("attention norm", 4 * hidden)]
+    cache = {"context_bytes": context_bytes_per_token(model), "window": float(group.window or a.index_topk)}
+    if a.kind == "csa":
+        rows += csa.rows(model, group.layers[0])
+    elif group.attention == "linear":
+        rows += linear_attention.rows(model)
+    elif a.kind == "mla":
         head = a.qk_nope_head_dim + a.qk_rope_head_dim
         latent = a.kv_lora_rank + a.qk_rope_head_dim
         if a.q_lora_rank:
             rows += [
-                _gemm("query and latent down", hidden, a.q_lora_rank + latent, dtype),
-                _elementwise("latent norms", 2 * (a.q_lora_rank + a.kv_lora_rank)),
-                _gemm("query up", a.q_lora_rank, a.heads * head, dtype, "columns"),
+                gemm("query and latent down", hidden, a.q_lora_rank + latent, dtype),
+                elementwise("latent norms", 2 * (a.q_lora_rank + a.kv_lora_rank)),
+                gemm("query up", a.q_lora_rank, a.heads * head, dtype, "columns"),
             ]
         else:
             rows += [
-                _gemm("latent down", hidden, latent, dtype),
-                _elementwise("latent norms", 2 * a.kv_lora_rank),
-                _gemm("query", hidden, a.heads * head, dtype, "columns"),
+                gemm("latent down", hidden, latent, dtype),
+                elementwise("latent norms", 2 * a.kv_lora_rank),
+                gemm("query", hidden, a.heads * head, dtype, "columns"),
             ]
         rows += [
-            _elementwise(_ROTARY, 2 * latent, 2 * a.heads * a.qk_rope_head_dim),
-            _gemm(
+            elementwise(ROTARY, 2 * latent, 2 * a.heads * a.qk_rope_head_dim),
+            gemm(
                 "latent up", a.kv_lora_rank, a.heads * (a.qk_nope_head_dim + a.v_head_dim), dtype, "columns",
                 decode=False,
             ),
@@ -239,79 +203,101 @@ def _attention_rows(model: Model, group: LayerGroup) -> list[Row]:
                 "sharded_bytes": ACTIVATION_BYTES * a.heads * (2 * head + 2 * a.v_head_dim), **cache,
             },
             # Decoding absorbs the up projections into query and output (arXiv 2405.04434, section 2.1.2).
-            _gemm("absorb key", a.qk_nope_head_dim, a.kv_lora_rank, dtype, "batches", a.heads, prefill=False),
+            gemm("absorb key", a.qk_nope_head_dim, a.kv_lora_rank, dtype, "batches", a.heads, prefill=False),
             {
                 "operator": "attention", "kind": "attention", "prefill": False, "kv_heads": 0,
                 "context_flops": 2.0 * a.heads * (latent + a.kv_lora_rank),
                 "sharded_bytes": ACTIVATION_BYTES * a.heads * (latent + a.kv_lora_rank), **cache,
             },
-            _gemm("absorb value", a.kv_lora_rank, a.v_head_dim, dtype, "batches", a.heads, prefill=False),
-            _gemm("attention output", a.heads * a.v_head_dim, hidden, dtype, "inner"),
+            gemm("absorb value", a.kv_lora_rank, a.v_head_dim, dtype, "batches", a.heads, prefill=False),
+            gemm("attention output", a.heads * a.v_head_dim, hidden, dtype, "inner"),
         ]  # fmt: skip
     else:
         queries, keys = a.heads * a.head_dim, a.kv_heads * a.head_dim
+        gates = queries if a.output_gate else 0
+        rows += _index_rows(model)
         rows += [
-            _gemm("query, key, value", hidden, queries + 2 * keys, dtype, "columns"),
-            _elementwise(_ROTARY, 0, 2 * (queries + 2 * keys)),
+            gemm("query, key, value", hidden, queries + 2 * keys + gates, dtype, "columns"),
+            elementwise(ROTARY, 0, 2 * (queries + 2 * keys)),
             {
                 "operator": "attention", "kind": "attention", "kv_heads": a.kv_heads,
                 "context_flops": 4.0 * queries,
                 "sharded_bytes": ACTIVATION_BYTES * (2 * queries + 2 * keys), **cache,
             },
-            _gemm("attention output", queries, hidden, dtype, "inner"),
+            gemm("attention output", queries, hidden, dtype, "inner"),
         ]  # fmt: skip
-    return [*rows, _collective("attention all-reduce", hidden)]
+    return [*rows, collective("attention all-reduce", hidden)]
+
+
+def _index_rows(model: Model) -> list[Row]:
+    """An indexer that scores pooled keys of all positions; a query then sees `index_topk` of them (Qwen3.8)."""
+    a = model.attention
+    if not a.index_heads:
+        return []
+    return [
+        gemm("index queries and keys", model.hidden, (a.index_heads + 1) * a.index_head_dim),
+        {
+            "operator": "indexer", "kind": "attention", "kv_heads": 0,
+            "context_flops": 2.0 * a.index_heads * a.index_head_dim / a.index_ratio,
+            "context_bytes": index_bytes_per_token(model),
+            "sharded_bytes": ACTIVATION_BYTES * a.index_heads * a.index_head_dim,
+        },
+    ]  # fmt: skip
 
 
 def _ffn_rows(model: Model, group: LayerGroup) -> list[Row]:
     hidden, dtype = model.hidden, model.dtype("weights")
-    rows = [*_mixing_rows(model, "feed-forward"), _elementwise("feed-forward norm", 4 * hidden)]
+    rows = [*_mixing_rows(model, "feed-forward"), elementwise("feed-forward norm", 4 * hidden)]
     moe = model.moe
     if moe is None or not group.experts:
         rows += _swiglu("feed-forward", hidden, model.dense_width, dtype)
-        return [*rows, _collective("feed-forward all-reduce", hidden)]
+        return [*rows, collective("feed-forward all-reduce", hidden)]
     expert_dtype = model.dtype("experts")
-    rows.append(_gemm("router", hidden, moe.routed_experts))
+    rows.append(gemm("router", hidden, moe.routed_experts))
     if shared_width(model):
         rows += _swiglu("shared experts", hidden, shared_width(model), dtype)
     rows.append(
         {
-            "operator": "routed experts", "kind": "experts", "compute": _COMPUTE_TYPE[expert_dtype],
+            "operator": "routed experts", "kind": "experts", "compute": COMPUTE_TYPE[expert_dtype],
             "flops": 6.0 * hidden * moe.expert_width * moe.active_experts,
             "weight_bytes": 3.0 * hidden * moe.expert_width * moe.routed_experts * DTYPE_BYTES[expert_dtype],
         }
     )  # fmt: skip
-    return [*rows, _collective("expert exchange", hidden)]
+    return [*rows, collective("expert exchange", hidden)]
 
 
 def _swiglu(name: str, hidden: int, width: int, dtype: str) -> list[Row]:
     return [
-        _gemm(f"{name} gate and up", hidden, 2 * width, dtype, "columns"),
-        _elementwise(f"{name} activation", 0, 3 * width),
-        _gemm(f"{name} down", width, hidden, dtype, "inner"),
+        gemm(f"{name} gate and up", hidden, 2 * width, dtype, "columns"),
+        elementwise(f"{name} activation", 0, 3 * width),
+        gemm(f"{name} down", width, hidden, dtype, "inner"),
     ]
 
 
 def _mixing_rows(model: Model, block: str) -> list[Row]:
     """Hyper-connections: read all residual branches, mix, write them back (arXiv 2512.24880)."""
-    branches, hidden = model.hyper_connections, model.hidden
+    branches, hidden, rank = model.hyper_connections, model.hidden, model.hyper_connection_rank
     if branches == 1:
         return []
-    return [
-        _gemm(f"{block} mixing weights", branches * hidden, branches * branches + 2 * branches),
-        _elementwise(f"{block} mixing", (2 * branches + 2) * hidden),
-    ]
+    mixing = elementwise(f"{block} mixing", (2 * branches + 2) * hidden)
+    if rank:  # gates of low rank, as wide as all branches
+        return [
+            gemm(f"{block} gates down", branches * hidden, rank + branches),
+            gemm(f"{block} gates up", rank, branches * hidden),
+            mixing,
+        ]
+    return [gemm(f"{block} mixing weights", branches * hidden, branches * branches + 2 * branches), mixing]
 
 
 def _output_rows(model: Model) -> list[Row]:
     rows = [
-        _elementwise("final norm", 2 * model.hidden, last_token=True),
-        _gemm("output head", model.hidden, model.vocab, shard="columns", last_token=True),
+        elementwise("final norm", 2 * model.hidden, last_token=True),
+        gemm("output head", model.hidden, model.vocab, shard="columns", last_token=True),
     ]
     if model.medusa_heads:  # a residual block and a vocabulary projection each (arXiv 2401.10774)
         heads = model.medusa_heads
         rows += [
-            _gemm("medusa blocks", model.hidden, heads * model.hidden, shard="columns", last_token=True),
-            _gemm("medusa heads", model.hidden, model.vocab, shard="batches", batches=heads, last_token=True),
+            gemm("medusa blocks", model.hidden, heads * model.hidden, shard="columns", last_token=True),
+            gemm("medusa heads", model.hidden, model.vocab, shard="batches", batches=heads, last_token=True),
         ]
     return rows

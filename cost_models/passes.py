@@ -146,8 +146,8 @@ def _add_attention(
     tensor = layout.tensor
     keys = np.maximum(column["kv_heads"], 1.0)  # a latent is one for all heads: every rank keeps a copy
     seen = work.context[None, :]
-    if model.attention.sliding_window:
-        window = column["window"]
+    window = column["window"]
+    if bool(np.any(window)):
         seen = np.where(window > 0, np.minimum(seen, window), seen)
     copies = np.minimum(tensor, keys)
     cache = column["context_bytes"] / copies

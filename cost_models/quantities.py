@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from cost_models import cost, memory, tables, traffic
-from cost_models.architecture import parameters
+from cost_models import cost, csa, memory, tables, traffic
+from cost_models.architecture import mtp_parameters, parameters
 from cost_models.catalogue import Catalogue
 from cost_models.design import Design, System
 from cost_models.evaluation import evaluate
+from cost_models.operators import operators
 
 Quantity = Callable[[Design | None, Catalogue, dict[str, Any]], float]
 
@@ -30,6 +31,47 @@ def _backbone(design: Design | None, catalogue: Catalogue, arguments: dict[str, 
     """Parameters beside the tables."""
     model = _needed(design).model
     return parameters(model).total - parameters(model).tables
+
+
+def _checkpoint(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
+    """Parameters of a checkpoint: the model, its tables and its prediction layers."""
+    model = _needed(design).model
+    return parameters(model).total + mtp_parameters(model)
+
+
+def _mtp(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
+    return mtp_parameters(_needed(design).model)
+
+
+def _but_embedding(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
+    """Parameters without embedding and output head."""
+    counted = parameters(_needed(design).model)
+    return counted.total - counted.by_part["embedding"] - counted.by_part["lm_head"]
+
+
+def _active(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
+    """Weights that a token of a phase is multiplied with; those of the last token alone only in decoding."""
+    table = operators(_needed(design).model)
+    runs = getattr(table, arguments["phase"]) & ((arguments["phase"] == "decode") | ~table.last_token)
+    return float((table.count * table.flops)[runs].sum() / 2)
+
+
+def _flops_per_token(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
+    """FLOPs per token of so many forward passes over a prompt, causal attention included."""
+    table, tokens = operators(_needed(design).model), arguments["tokens"]
+    seen = np.where(table.window > 0, np.minimum(table.window, tokens), tokens)
+    pairs = seen - 0.5 * seen * seen / tokens
+    flops = table.count * (table.flops + table.context_flops * pairs)
+    return float(arguments["passes"] * flops[table.prefill].sum())
+
+
+def _kv_bytes(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
+    return memory.kv_bytes_per_token(_needed(design).model)
+
+
+def _global_kv(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
+    """KV cache of one token beside the windows."""
+    return csa.cache_bytes_per_token(_needed(design).model)
 
 
 def _table_rows(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
@@ -110,6 +152,13 @@ def _accelerator_watts(design: Design | None, catalogue: Catalogue, arguments: d
 
 _ALL: dict[str, Quantity] = {
     "backbone_parameters": _backbone,
+    "checkpoint_parameters": _checkpoint,
+    "mtp_parameters": _mtp,
+    "parameters_but_embedding": _but_embedding,
+    "active_parameters": _active,
+    "flops_per_token": _flops_per_token,
+    "kv_bytes_per_token": _kv_bytes,
+    "global_kv_bytes": _global_kv,
     "table_rows": _table_rows,
     "row_bytes": _row_bytes,
     "table_bytes": _table_bytes,

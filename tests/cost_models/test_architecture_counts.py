@@ -54,9 +54,21 @@ def test_qwen3_active_is_published_cut_off_not_rounded() -> None:
     assert int(parameters(read_model("qwen3-30b-a3b")).active_per_token / 1e8) == 33
 
 
-def test_backbone_of_deepseek_v41_flash() -> None:
-    counted = parameters(read_model("deepseek-v4.1-flash"))
-    assert rounds_to(counted.total - counted.tables, "552e9")
+def test_deepseek_v41_flash_to_the_parameter() -> None:
+    model = read_model("deepseek-v4.1-flash")
+    counted = parameters(model)
+    assert counted.total - counted.tables == 552_366_103_664
+    assert mtp_parameters(model) == 14_225_362_530
+    assert counted.total + mtp_parameters(model) == 763_205_315_794  # safetensors.total of the release
+
+
+def test_prompts_of_deepseek_v41_run_through_half_of_its_layers() -> None:
+    table = operators(read_model("deepseek-v4.1-flash"))
+    once = np.array([bool(layers) for layers in table.layers])
+    work = table.count * table.flops / 2
+    # the model card: 8e9 active in prefill, 16e9 in decoding
+    assert float(work[table.prefill & once].sum()) == pytest.approx(7.895e9, rel=1e-3)
+    assert float(work[table.decode].sum()) == pytest.approx(16.13e9, rel=1e-3)
 
 
 def test_tables_of_engram_27b_follow_from_the_published_vocabulary() -> None:

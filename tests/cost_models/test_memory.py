@@ -44,7 +44,10 @@ def test_weights_per_rank_as_published(t: int) -> None:
 def test_offloading_turns_tables_into_kv_cache() -> None:
     away, here = held(design("dram")), held(design("hbm"))
     assert (away.kv_bytes_available - here.kv_bytes_available) / GIB == pytest.approx(47.2, rel=0.03)
-    # vllm #57491: 6,194,599 against 4,325,113 KV tokens on MI355X at TP 4
+    # vllm #57491: 6,194,599 against 4,325,113 KV tokens on MI355X at TP 4, from 154.38 and 107.8 GiB
+    assert away.kv_bytes_available / GIB == pytest.approx(154.38, rel=0.03)
+    assert here.kv_bytes_available / GIB == pytest.approx(107.8, rel=0.03)
+    assert away.kv_tokens == pytest.approx(6194599, rel=0.03)
     assert away.kv_tokens / here.kv_tokens == pytest.approx(6194599 / 4325113, rel=0.03)
 
 
@@ -61,7 +64,45 @@ def test_kv_cache_per_token() -> None:
     llama, deepseek = cost_models.read_model("llama-3.1-8b"), cost_models.read_model("deepseek-v3")
     assert memory.kv_bytes_per_token(llama) == 32 * 2 * 8 * 128 * 2
     assert memory.kv_bytes_per_token(deepseek) == 61 * (512 + 64) * 2
-    assert memory.kv_bytes_per_token(V41) == 40 * 656
+    # 584 bytes of a latent in the window of 40 layers and 3 of the drafter; entries and keys of four caches
+    assert memory.kv_bytes_per_token(V41) == 43 * 584 + 2.5 * (584 + 132)
+
+
+def test_layers_with_a_window_hold_it_and_the_chunk_that_is_read() -> None:
+    long = design(input_tokens=100_000, output_tokens=2400, prefill_chunk=8192)
+    window = 43 * 584 * (128 + 8191)
+    assert memory.kv_bytes_per_sequence(long) == window + 102_400 * 1790
+    assert held(long).kv_bytes_per_token == pytest.approx(window / 102_400 + 1790)
+    decoding = replace(long, serving=replace(long.serving, phase="decode"))
+    assert memory.kv_bytes_per_sequence(decoding) == 43 * 584 * 128 + 100_000 * 1790
+
+
+def test_a_linear_layer_keeps_a_state_instead_of_a_cache() -> None:
+    model = cost_models.read_model("qwen3.8-flash-next")
+
+    def per_sequence(tokens: int) -> float:
+        serving = Serving(input_tokens=tokens, output_tokens=1)
+        return float(memory.kv_bytes_per_sequence(Design(model, System(), serving)))
+
+    cached = 12 * (2 * 2 * 256 + 128 / 4)
+    assert per_sequence(2000) - per_sequence(1000) == 1000 * cached * 2
+    assert per_sequence(1000) - 1001 * cached * 2 > 36 * 48 * 128 * 128 * 4
+
+
+def test_a_part_of_a_four_bit_expert_is_padded_to_64_values() -> None:
+    # a width of 2304: 576 on four ranks, 288 on eight, which take 320
+    def experts(t: int) -> float:
+        w = memory.weight_bytes(V41)
+        return float(held(design(t=t)).weights_bytes) - w.whole
+
+    assert experts(8) == pytest.approx(experts(4) / 2 * 320 / 288)
+
+
+def test_a_drafter_takes_memory_only_where_it_is_loaded() -> None:
+    without = replace(V41, mtp_loaded=False)
+    one, other = (held(replace(design(), model=model)) for model in (V41, without))
+    assert one.weights_bytes - other.weights_bytes > 13_589_544_960 * 0.53125 / 4
+    assert memory.kv_bytes_per_token(V41) - memory.kv_bytes_per_token(without) == 3 * 584
 
 
 def test_grouped_heads_are_copied_beyond_their_number_and_latents_on_every_rank() -> None:
