@@ -14,7 +14,7 @@ def folder(name: str) -> Path:
     return path
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary neighbour of `path`, then put it in place at once.
 
     A reader sees the old file, the new one or none, never a half; of two writers the last one wins.
