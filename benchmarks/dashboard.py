@@ -124,7 +124,7 @@ def _actions(number: int) -> dict[str, Any]:
     return {"brush": brush, "click": click, "axis": axis, "sort": sort}
 
 
-def what_if(study: str | None, storage: str) -> dict[str, dict[str, float]]:
+def what_if(study: str, storage: str) -> dict[str, dict[str, float]]:
     """CPU seconds to cost a real study again."""
     source = Study(study, storage)
     start = time.process_time()
@@ -159,7 +159,7 @@ def main() -> None:
     results: dict[str, Any] = {}
     for count in options.designs:
         results[str(count)] = measure(count, options.repeats)
-    if options.storage:
+    if options.storage and options.study:
         results["what-if"] = what_if(options.study, options.storage)
     for group, actions in results.items():
         print(f"{group}:")

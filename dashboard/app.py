@@ -10,7 +10,8 @@ from werkzeug.serving import make_server
 
 from codesign.errors import StudyError
 from dashboard import callbacks, layout
-from dashboard.desk import Desk, Source
+from dashboard.desk import Source
+from dashboard.shelf import Listed, Shelf, of_storage
 
 # Everything comes from this server; a browser that obeys this asks nobody else.
 _POLICY = (
@@ -28,14 +29,20 @@ LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 def create_app(study: str | None, storage: str | None) -> dash.Dash:
-    """The application over a study; a study that cannot be read gives a page that says so."""
-    from dashboard.data import Study
+    """The application over a storage and one study of it; what cannot be read gives a page that says so.
 
-    return build(Study(study, storage))
+    Without a study the page lists those of the storage, where it holds several.
+    """
+    return _build(of_storage(study, storage))
 
 
 def build(source: Source) -> dash.Dash:
     """The application over any source of designs."""
+    name = source.read().study
+    return _build(Shelf(lambda: [Listed(name, 0, (), "")], lambda _: source, name))
+
+
+def _build(shelf: Shelf) -> dash.Dash:
     app = dash.Dash(
         "codesign-dashboard",
         assets_folder=str(Path(__file__).parent / "assets"),
@@ -46,7 +53,7 @@ def build(source: Source) -> dash.Dash:
         serve_locally=True,
     )
     app.layout = layout.shell()
-    callbacks.register(app, Desk(source))
+    callbacks.register(app, shelf)
 
     @app.server.after_request
     def _guard(response: flask.Response) -> flask.Response:

@@ -7,24 +7,39 @@ from dash import ALL, ClientsideFunction, Dash, Input, Output, Patch, State, ctx
 from dash.exceptions import PreventUpdate
 
 from cost_models.errors import CodesignError
-from dashboard import compare, controls, details, grid, interactions, layout, phase, report, takehome, words
+from dashboard import (
+    compare,
+    consequences,
+    controls,
+    details,
+    grid,
+    interactions,
+    layout,
+    phase,
+    report,
+    takehome,
+    words,
+)
 from dashboard.desk import Desk
 from dashboard.figures import flip, front, insight, parallel
+from dashboard.shelf import Shelf
 from dashboard.view import View
 
 VIEW = State("view", "data")
 VERSION = Input("version", "data")
 _LIMITS = {"type": "limit", "column": ALL}
+_BOUNDS = {"type": "bound", "column": ALL, "end": ALL}
 _CHANGES = {"type": "change", "quantity": ALL}
+_ASKED = {"type": "asked", "quantity": ALL}
 _PARTS = {"type": "part", "of": ALL}
 
 
-def register(app: Dash, desk: Desk) -> None:
-    """Connect the page of `layout.page` to the designs of a desk."""
-    _opening(app, desk)
-    _changing(app, desk)
-    _drawing(app, desk)
-    _taking_home(app, desk)
+def register(app: Dash, shelf: Shelf) -> None:
+    """Connect the page of `layout.page` to the studies of a storage."""
+    _opening(app, shelf)
+    _changing(app, shelf)
+    _drawing(app, shelf)
+    _taking_home(app, shelf)
     _in_the_browser(app)
 
 
@@ -32,26 +47,34 @@ def _part(name: str) -> Input:
     return Input({"type": "part", "of": name}, "data")
 
 
-def _opening(app: Dash, desk: Desk) -> None:
+def _opening(app: Dash, shelf: Shelf) -> None:
     @app.callback(Output("page", "children"), Input("start", "data"))
     def open_page(start: dict[str, Any] | None) -> list[Any]:
         if not start:
             raise PreventUpdate
+        view = View.parse(start["search"])
+        view = replace(view, theme=view.theme or start["theme"])
         try:
+            name = "" if view.page == "studies" else shelf.chosen(view.study)
+            if not name:
+                return layout.studies(shelf.listed(), view)
+            desk = shelf.desk(name)
             desk.refresh()
-            view = View.parse(start["search"])
-            view = desk.complete(replace(view, theme=view.theme or start["theme"]))
+            # the address names the study, so that a link stays with it when a newer one is made
+            view = desk.complete(replace(view, study=name))
             return layout.page(desk.designs(view), view, desk.source.catalogue(replace(view, change={})))
         except CodesignError as error:
-            return layout.problem(str(error))
+            return layout.problem(str(error), view)
 
     @app.callback(
         Output("version", "data"),
         Output("counts", "children"),
         Input("clock", "n_intervals"),
         State("version", "data"),
+        VIEW,
     )
-    def look_for_new_trials(_: int | None, version: int | None) -> tuple[Any, Any]:
+    def look_for_new_trials(_: int | None, version: int | None, query: str) -> tuple[Any, Any]:
+        desk = shelf.desk(View.parse(query).study)
         try:
             now = desk.refresh()
         except CodesignError as error:
@@ -61,7 +84,7 @@ def _opening(app: Dash, desk: Desk) -> None:
         return now, words.counts(desk.designs(View()))
 
 
-def _changing(app: Dash, desk: Desk) -> None:
+def _changing(app: Dash, shelf: Shelf) -> None:
     """One callback owns the view: every control is an input of it, and what a brush moves is its output."""
     plain = ["axis-x", "axis-y", "axis-z", "axis-colour", "log", "front-only", "scenario", "page-choice",
              "flip-x", "flip-y", "flip-of"]  # fmt: skip
@@ -73,9 +96,13 @@ def _changing(app: Dash, desk: Desk) -> None:
         Output(_CHANGES, "value"),
         Output("scenario", "value"),
         Output("table", "filterModel"),
+        Output(_BOUNDS, "value"),
+        Output(_ASKED, "value"),
         [Input(name, "value") for name in plain],
         Input(_LIMITS, "value"),
         Input(_CHANGES, "value"),
+        Input(_BOUNDS, "value"),
+        Input(_ASKED, "value"),
         [
             Input("click", "data"),
             Input("brush", "data"),
@@ -92,17 +119,16 @@ def _changing(app: Dash, desk: Desk) -> None:
     )
     def change_view(*inputs: Any) -> tuple[Any, ...]:
         query, parts, name, model = inputs[-4:]
+        desk = shelf.desk(View.parse(query).study)
         before = desk.complete(View.parse(query))
         opening = not any(parts)
         after = before if opening else _after(desk, before, name)
+        designs = desk.designs(after)
         now = {part: after.part(*fields) + f"#{part}" for part, fields in layout.PARTS.items()}
+        for part in layout.OPENED:
+            now[part] += str(designs.opened(after))
         order = [item["id"]["of"] for item in ctx.outputs_list[1]]
-        if opening:
-            del now["chosen"]  # the first drawing has it; there is no figure yet to add it to
-        moved = [
-            no_update if part not in now or old == now[part] else now[part]
-            for part, old in zip(order, parts, strict=True)
-        ]
+        moved = [no_update if old == now[part] else now[part] for part, old in zip(order, parts, strict=True)]
         if all(value is no_update for value in moved):
             raise PreventUpdate
         # a slider that the user holds is left alone; all others follow the view
@@ -119,9 +145,12 @@ def _changing(app: Dash, desk: Desk) -> None:
             for item in ctx.outputs_list[3]
         ]
         # limits stand in the headings of the table too, as filters
-        headings = grid.filters(desk.designs(after), after, model or {})
+        headings = grid.filters(designs, after, model or {})
         shown = no_update if headings == (model or {}) else headings
-        return after.query(), moved, handles, levers, after.scenario or "study", shown
+        fields = [controls.bounds(designs, after, item["id"]["column"])[item["id"]["end"] == "high"]
+                  for item in ctx.outputs_list[6]]  # fmt: skip
+        asked = [controls.asked(item["id"]["quantity"], after) for item in ctx.outputs_list[7]]
+        return after.query(), moved, handles, levers, after.scenario or "study", shown, fields, asked
 
 
 def _after(desk: Desk, view: View, name: str | None) -> View:
@@ -139,22 +168,31 @@ def _after(desk: Desk, view: View, name: str | None) -> View:
     return view
 
 
-def _drawing(app: Dash, desk: Desk) -> None:
-    @app.callback(Output("front", "figure"), _part("front"), VERSION, VIEW, State("zoom", "data"))
-    def draw_front(_: str, version: int | None, query: str, zoom: dict[str, Any] | None) -> Any:
+def _drawing(app: Dash, shelf: Shelf) -> None:
+    @app.callback(
+        Output("front", "figure"), Output("drawn", "data"),
+        _part("front"), VERSION, VIEW, State("zoom", "data"),
+    )  # fmt: skip
+    def draw_front(_: str, version: int | None, query: str, zoom: dict[str, Any] | None) -> tuple[Any, str]:
         view = _seen(_, version, query)
+        desk = shelf.desk(view.study)
         designs = desk.designs(view)
         key = (designs.version, "references", view.part("change", "scenario"))
         references = desk.keep(key, lambda: desk.source.references(view))
-        return front.draw(designs, view, references, zoom)
+        return front.draw(designs, view, references, zoom), _rings(view)
 
     @app.callback(
-        Output("front", "figure", allow_duplicate=True), _part("chosen"), VIEW, prevent_initial_call=True
-    )
-    def ring_chosen(part: str | None, query: str) -> Any:
+        Output("front", "figure", allow_duplicate=True), _part("chosen"), Input("drawn", "data"), VIEW,
+        prevent_initial_call=True,
+    )  # fmt: skip
+    def ring_chosen(part: str | None, drawn: str | None, query: str) -> Any:
         view = View.parse(query)
+        desk = shelf.desk(view.study)
+        # no figure yet to add rings to, or one that came with these very rings
+        if part is None or drawn is None or (ctx.triggered_id == "drawn" and drawn == _rings(view)):
+            raise PreventUpdate
         designs = desk.designs(view)
-        if part is None or not len(designs):
+        if not len(designs):
             raise PreventUpdate
         change = Patch()
         change["data"][0], change["data"][1] = front.chosen(designs, view)
@@ -163,42 +201,49 @@ def _drawing(app: Dash, desk: Desk) -> None:
     @app.callback(Output("parallel", "figure"), _part("parallel"), VERSION, VIEW)
     def draw_parallel(_: str, version: int | None, query: str) -> Any:
         view = _seen(_, version, query)
+        desk = shelf.desk(view.study)
         return parallel.draw(desk.designs(view), view)
 
     @app.callback(
-        Output("verdict", "children"), Output("left-over", "children"),
-        Output({"type": "limit-text", "column": ALL}, "children"), _part("verdict"), VERSION, VIEW,
+        Output("verdict", "children"), Output("left-over", "children"), Output("changed", "children"),
+        Output("choices", "children"), _part("verdict"), VERSION, VIEW,
     )  # fmt: skip
-    def say_verdict(_: str, version: int | None, query: str) -> tuple[str, str, list[str]]:
+    def say_verdict(_: str, version: int | None, query: str) -> tuple[str, str, str, list[Any]]:
         view = _seen(_, version, query)
+        desk = shelf.desk(view.study)
         designs = desk.designs(view)
-        texts = [words.limit(designs, view, item["id"]["column"]) for item in ctx.outputs_list[2]]
-        return words.verdict(designs, view), words.left(designs, view), texts
+        changed = "" if designs.ghost is None else consequences.changed(designs.ghost, designs)
+        return (
+            words.verdict(designs, view),
+            words.left(designs, view),
+            changed,
+            controls.choices(designs, view),
+        )
 
     @app.callback(
-        Output("changed", "children"), Output({"type": "change-text", "quantity": ALL}, "children"),
-        _part("verdict"), VERSION, VIEW,
+        Output({"type": "asked", "quantity": ALL}, "placeholder"), _part("verdict"), VERSION, VIEW,
     )  # fmt: skip
-    def say_change(_: str, version: int | None, query: str) -> tuple[str, list[str]]:
+    def say_usual(_: str, version: int | None, query: str) -> list[str]:
         view = _seen(_, version, query)
-        designs = desk.designs(view)
+        desk = shelf.desk(view.study)
         catalogue = desk.source.catalogue(replace(view, change={}))
-        texts = [controls.lever_text(item["id"]["quantity"], view, catalogue) for item in ctx.outputs_list[1]]
-        return "" if designs.ghost is None else words.changed(designs.ghost, designs), texts
+        return [controls.usually(item["id"]["quantity"], catalogue) for item in ctx.outputs_list]
 
     @app.callback(
         Output("details", "children"), Output("reasons", "children"), _part("details"), VERSION, VIEW
     )
     def show_details(_: str, version: int | None, query: str) -> tuple[list[Any], list[Any]]:
         view = _seen(_, version, query)
+        desk = shelf.desk(view.study)
         designs = desk.designs(view)
-        trial = view.trial if designs.row(view.trial) is not None else designs.knee
+        trial = designs.opened(view)
         document = {} if trial is None else desk.document(trial, view)
         return details.panel(designs, view, document, {} if trial is None else desk.source.parts(trial, view))
 
     @app.callback(Output("comparison", "children"), _part("comparison"), VERSION, VIEW)
     def show_comparison(_: str, version: int | None, query: str) -> list[Any]:
         view = _seen(_, version, query)
+        desk = shelf.desk(view.study)
         return compare.panel(desk.designs(view), view)
 
     @app.callback(Output("saved", "children"), _part("saved"), VIEW)
@@ -208,6 +253,7 @@ def _drawing(app: Dash, desk: Desk) -> None:
     @app.callback(Output("flip", "figure"), Output("flip-words", "children"), _part("flip"), VERSION, VIEW)
     def draw_phases(_: str, version: int | None, query: str) -> tuple[Any, str]:
         view = _seen(_, version, query)
+        desk = shelf.desk(view.study)
         if view.page != "flip":
             raise PreventUpdate
         designs = desk.designs(view)
@@ -221,16 +267,26 @@ def _drawing(app: Dash, desk: Desk) -> None:
     @app.callback(Output("insight-cards", "children"), _part("insight"), VERSION, VIEW)
     def draw_insight(_: str, version: int | None, query: str) -> list[Any]:
         view = _seen(_, version, query)
+        desk = shelf.desk(view.study)
         if view.page != "insight":
             raise PreventUpdate
-        return [layout.insight(card) for card in insight.cards(desk.designs(view), view)]
+        designs = desk.designs(view)
+        trial = designs.opened(view)
+        design = None if trial is None else desk.source.design(trial, view)
+        return [layout.insight(card) for card in insight.cards(designs, view, design)]
 
     @app.callback(Output("table", "getRowsResponse"), Input("table", "getRowsRequest"), VIEW)
     def fill_table(request: dict[str, Any] | None, query: str) -> dict[str, Any]:
         if not request:
             raise PreventUpdate
+        desk = shelf.desk(View.parse(query).study)
         view = desk.complete(View.parse(query))
         return grid.answer(desk.designs(view), view, request)
+
+
+def _rings(view: View) -> str:
+    """Which designs are ringed, as text: never empty, since an empty text is no data for the page."""
+    return view.part(*layout.PARTS["chosen"]) + "#"
 
 
 def _seen(part: str | None, version: int | None, query: str) -> View:
@@ -240,9 +296,10 @@ def _seen(part: str | None, version: int | None, query: str) -> View:
     return View.parse(query)
 
 
-def _taking_home(app: Dash, desk: Desk) -> None:
+def _taking_home(app: Dash, shelf: Shelf) -> None:
     @app.callback(Output("download", "data"), Input("csv", "n_clicks"), VIEW, prevent_initial_call=True)
     def save_table(_: int, query: str) -> dict[str, Any]:
+        desk = shelf.desk(View.parse(query).study)
         view = desk.complete(View.parse(query))
         designs = desk.designs(view)
         return {"content": grid.csv(designs, view), "filename": takehome.file_name(designs.study, "csv")}
@@ -252,6 +309,7 @@ def _taking_home(app: Dash, desk: Desk) -> None:
         prevent_initial_call=True,
     )  # fmt: skip
     def report_selection(_: int, query: str) -> dict[str, Any]:
+        desk = shelf.desk(View.parse(query).study)
         view = desk.complete(View.parse(query))
         designs = desk.designs(view)
         return {"content": report.page(designs, view), "filename": takehome.file_name(designs.study, "html")}
@@ -263,6 +321,7 @@ def _taking_home(app: Dash, desk: Desk) -> None:
     def export_design(clicks: list[int | None], query: str) -> tuple[Any, str]:
         if not any(clicks) or not isinstance(ctx.triggered_id, dict):
             raise PreventUpdate
+        desk = shelf.desk(View.parse(query).study)
         view = desk.complete(View.parse(query))
         designs, trial = desk.designs(view), int(ctx.triggered_id["trial"])
         if designs.row(trial) is None:

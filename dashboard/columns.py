@@ -34,7 +34,9 @@ FIGURES: dict[str, tuple[str, str, float]] = {
     "kv_tokens": ("KV tokens per accelerator", "", 1.0),
     "model.total_parameters": ("total parameters", "billion", 1e-9),
     "table_bytes": ("Engram tables", "GiB", 2.0**-30),
+    "serving.tables.tier": ("table tier", "", 1.0),
 }
+_SUFFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 ROLES = ("objective", "figure", "parameter", "violation")
 
 
@@ -71,11 +73,15 @@ class Column:
             return "-"
         if not self.numeric or isinstance(value, str | bool | np.bool_):
             return plain(value)
-        number = float(value) * self.factor  # type: ignore[arg-type]
+        shown = self.number(float(value))  # type: ignore[arg-type]
+        return f"{shown} {self.unit}" if self.unit else shown
+
+    def number(self, value: float) -> str:
+        """An SI value in the shown unit, without the unit's name."""
+        number = value * self.factor
         whole = self.role == "parameter" and number == round(number)
         # losses differ in the third decimal
-        shown = f"{number:,.0f}" if whole else significant(number, 4 if self.name == "bits_per_byte" else 3)
-        return f"{shown} {self.unit}" if self.unit else shown
+        return f"{number:,.0f}" if whole else significant(number, 4 if self.name == "bits_per_byte" else 3)
 
 
 def significant(value: float, digits: int = 3) -> str:
@@ -88,6 +94,21 @@ def significant(value: float, digits: int = 3) -> str:
         return f"{value:.{digits - 1}e}"
     decimals = max(0, digits - 1 - magnitude)
     return f"{value:,.{decimals}f}"
+
+
+def entry(value: float | None) -> str:
+    """A number as a field shows it, to be changed by hand: five digits, thousands separated; "" for none."""
+    return "" if value is None else f"{float(f'{value:.5g}'):,.12g}"
+
+
+def typed(text: object) -> float | None:
+    """What a field says: `80k`, `80,000` and `8e4` are the same; None where it is empty or no number."""
+    match = re.fullmatch(r"\s*([-+]?[\d,]*\.?\d*(?:[eE][-+]?\d+)?)\s*([kKmMgG]?)\s*", str(text))
+    try:
+        number = float(match[1].replace(",", "")) * _SUFFIXES[match[2].lower()] if match else np.nan
+    except ValueError:
+        return None
+    return number if np.isfinite(number) else None
 
 
 def plain(value: object) -> str:
@@ -110,8 +131,11 @@ def describe(
         match = re.search(r"_(bytes|gib|usd|s|w|j)$", name)
         unit = {"gib": "GiB", "usd": "USD", "w": "W", "j": "J"}.get(match[1], match[1]) if match else ""
     shown, factor = SHOWN_UNITS.get(unit, (unit, 1.0))
+    limited = name.removeprefix("violation.")
     if name in FIGURES:
         label, shown, factor = FIGURES[name]
+    elif role == "violation" and limited in FIGURES:
+        label = f"{FIGURES[limited][0]} limit"
     return Column(name, label or readable(name), shown if numeric else "", factor, direction, role, numeric)
 
 
@@ -119,7 +143,9 @@ def readable(name: str) -> str:
     """`model.engram_share` -> `engram share`; well-known abbreviations in capitals."""
     words = re.sub(r"_(bytes|gib|usd|s|w|j)$", "", name.rsplit(".", 1)[-1]).replace("_", " ").split()
     capitals = {"hbm", "dram", "cxl", "ssd", "ttft", "tpot", "kv", "slo", "gpu", "moe"}
-    return " ".join(word.upper() if word in capitals else word for word in words)
+    return " ".join(
+        word.upper() if word in capitals else "Engram" if word == "engram" else word for word in words
+    )
 
 
 def numeric(columns: Iterable[Column]) -> list[Column]:

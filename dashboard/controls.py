@@ -6,9 +6,9 @@ from dash import dcc, html
 
 from cost_models.catalogue import Catalogue
 from dashboard import whatif
-from dashboard.columns import Column, numeric
+from dashboard.columns import Column, entry, numeric
 from dashboard.designs import Designs
-from dashboard.parts import named
+from dashboard.parts import named, pressed
 from dashboard.scale import STEPS, Scale
 from dashboard.view import View
 
@@ -100,17 +100,40 @@ def limits(designs: Designs, view: View) -> html.Section:
 
 
 def _limit(designs: Designs, view: View, name: str, scale: Scale) -> html.Div:
+    column = designs.columns[name]
     return html.Div(
         [
-            html.Span(designs.columns[name].label, className="name"),
-            html.Span(id={"type": "limit-text", "column": name}, className="range"),
+            html.Div(
+                [
+                    html.Span(column.title, className="name"),
+                    _field({"type": "bound", "column": name, "end": "low"}, bounds(designs, view, name)[0],
+                           f"least {column.label}", column.number(scale.low)),
+                    html.Span("–", className="note"),
+                    _field({"type": "bound", "column": name, "end": "high"}, bounds(designs, view, name)[1],
+                           f"most {column.label}", column.number(scale.high)),
+                ],
+                className="entry",
+            ),
             dcc.RangeSlider(
                 id={"type": "limit", "column": name}, min=0, max=STEPS, step=0.5, marks=None,
                 value=positions(scale, view, name), allow_direct_input=False, updatemode="mouseup", className="slider",
             ),
         ],
-        className="limit", role="group", **named(f"Limit {designs.columns[name].label}"),
+        className="limit", role="group", **named(f"Limit {column.label}"),
     )  # fmt: skip
+
+
+def bounds(designs: Designs, view: View, name: str) -> list[str]:
+    """What the two fields of a limit say, in the shown unit."""
+    factor = designs.columns[name].factor
+    return [entry(None if end is None else end * factor) for end in view.limits.get(name, (None, None))]
+
+
+def _field(identity: dict[str, str], value: str, name: str, hint: str) -> html.Label:
+    """A field for a number, read when it is left or on Enter."""
+    field = dcc.Input(id=identity, value=value, placeholder=hint, debounce=True, className="number",
+                      maxLength=16, autoComplete="off")  # fmt: skip
+    return html.Label([html.Span(name, className="hidden"), field])
 
 
 def what_if(view: View, catalogue: Catalogue) -> html.Section:
@@ -118,7 +141,7 @@ def what_if(view: View, catalogue: Catalogue) -> html.Section:
     return html.Section(
         [
             html.H2("What if"),
-            html.P("Costs every design again; trains none.", className="note"),
+            html.P("Costs every design again, trains none. Empty a field to undo it.", className="note"),
             _labelled("prices of", dcc.Dropdown(id="scenario", options=whatif.scenarios(), clearable=False,
                                                 value=view.scenario or "study", className="choice")),
             *(_quantity(quantity, view, catalogue) for quantity in whatif.QUANTITIES.values()),
@@ -130,8 +153,14 @@ def what_if(view: View, catalogue: Catalogue) -> html.Section:
 def _quantity(quantity: whatif.Quantity, view: View, catalogue: Catalogue) -> html.Div:
     return html.Div(
         [
-            html.Span(quantity.label, className="name"),
-            html.Span(id={"type": "change-text", "quantity": quantity.name}, className="range"),
+            html.Div(
+                [
+                    html.Span(f"{quantity.label} ({quantity.unit})", className="name"),
+                    _field({"type": "asked", "quantity": quantity.name}, asked(quantity.name, view),
+                           quantity.label, usually(quantity.name, catalogue)),
+                ],
+                className="entry",
+            ),
             dcc.Slider(
                 id={"type": "change", "quantity": quantity.name}, min=0, max=STEPS, step=0.5, marks=None,
                 value=lever(quantity.name, view, catalogue), allow_direct_input=False,
@@ -149,14 +178,29 @@ def lever(name: str, view: View, catalogue: Catalogue) -> float:
     return quantity.scale.position(value)
 
 
-def lever_text(name: str, view: View, catalogue: Catalogue) -> str:
-    """What the slider of a what-if says."""
+def asked(name: str, view: View) -> str:
+    """What the field of a what-if says: its value, empty where it is as in the study."""
+    return entry(view.change.get(name))
+
+
+def usually(name: str, catalogue: Catalogue) -> str:
+    """What the field of a what-if says while nothing is asked: how the study has it."""
     quantity = whatif.QUANTITIES[name]
-    if name in view.change:
-        return quantity.text(view.change[name])
-    if quantity.path or name == "utilisation":
-        return quantity.text(whatif.usual(quantity, catalogue))
-    return "as searched"
+    known = quantity.path or name == "utilisation"
+    return entry(whatif.usual(quantity, catalogue)) if known else "as is"
+
+
+def choices(designs: Designs, view: View) -> list[Any]:
+    """A button for each choice within the limits: the best compromise, and the best in each objective."""
+    opened = designs.opened(view)
+    buttons = []
+    for name, trial in designs.choices(view).items():
+        column = designs.columns.get(name)
+        best = "highest" if column and column.direction == "maximize" else "lowest"
+        text = "best compromise" if column is None else f"{best} {column.label}"
+        buttons.append(html.Button(f"{text} #{trial}", id={"type": "act", "do": "take", "on": name},
+                                   title=f"Open design #{trial}", **pressed(trial == opened)))  # fmt: skip
+    return [html.Span("Open:", className="note"), *buttons] if buttons else []
 
 
 def saved(view: View) -> list[Any]:

@@ -1,12 +1,9 @@
 """From a study to the value that the page shows. The only module here that reads a study."""
 
-import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,13 +13,12 @@ from numpy.typing import NDArray
 import cost_models
 from codesign import results
 from codesign.costing import Columns, Costing, Group, with_figures
-from codesign.errors import StudyError
 from codesign.proxy.store import Store
 from codesign.results import Designs as Record
 from codesign.results import marked
-from codesign.search import study as studies
 from cost_models import tables
 from cost_models.catalogue import Catalogue
+from cost_models.design import Design
 from cost_models.errors import CodesignError, InputError
 from dashboard import phase, whatif
 from dashboard.columns import Column, describe
@@ -36,7 +32,6 @@ from dashboard.view import View
 QUALITY = "bits_per_byte"
 # Published designs worth comparing with: what a reader knows.
 PUBLISHED = ("engram-27b", "engram-40b", "deepseek-v4.1-flash", "deepseek-v3", "qwen3-30b-a3b")
-LOCKED_S = 5.0  # how long a page waits for a database that another program holds
 SHOWN_STATES = ("COMPLETE", "PRUNED")
 
 
@@ -69,7 +64,7 @@ class _State:
 class Study:
     """A study in its storage, as a source of designs. It is opened at the first read, and kept open."""
 
-    def __init__(self, study: str | None, storage: str | None) -> None:
+    def __init__(self, study: str, storage: str) -> None:
         self.study, self.storage = study, storage
         self._reader: results.Reader | None = None
         self._state: _State | None = None
@@ -77,7 +72,7 @@ class Study:
     def read(self) -> Designs:
         """The designs as they are now. Raises StudyError where the study cannot be read."""
         if self._reader is None:
-            self._reader = _open(self.study, self.storage)
+            self._reader = results.Reader(self.study, self.storage)
         record = self._reader.read()
         last = self._state
         if last is not None and last.record is record:
@@ -159,13 +154,18 @@ class Study:
 
         return Field(table, costs)
 
+    def design(self, trial: int, view: View) -> Design:
+        """The design of a trial at the view's load."""
+        return whatif.altered(view.change)(self._now().record.design(trial))
+
     def document(self, trial: int, view: View) -> dict[str, Any]:
         """The evaluation of a trial; made again where the view has other prices or load."""
         record = self._now().record
         if not view.change and not view.scenario:
             return record.evaluation(trial)
-        design = whatif.altered(view.change)(record.design(trial))
-        return cost_models.evaluate(design, self.catalogue(view)).document(quality=record.quality(trial))
+        return cost_models.evaluate(self.design(trial, view), self.catalogue(view)).document(
+            quality=record.quality(trial)
+        )
 
     def parts(self, trial: int, view: View) -> dict[str, Any]:
         """Capacities in bytes, roofs and learning curve of a trial."""
@@ -199,7 +199,7 @@ class Study:
         state = self._now()
         if state.designs.knee is None:
             return ()
-        knee = whatif.altered(view.change)(state.record.design(state.designs.knee))
+        knee = self.design(state.designs.knee, view)
         catalogue, found = self.catalogue(view), []
         for name in PUBLISHED:
             try:
@@ -226,37 +226,6 @@ def _curve(record: Record, trial: int) -> Sequence[tuple[int, float]]:
 
 def _number(value: Any) -> float:
     return float(np.asarray(value))
-
-
-def _open(study: str | None, storage: str | None) -> results.Reader:
-    if storage is None:
-        raise InputError("dashboard: name a storage with --storage, or set CODESIGN_STORAGE")
-    _not_locked(storage)
-    return results.Reader(study or newest(storage), storage)
-
-
-def _not_locked(storage: str) -> None:
-    """Say after seconds that a database is locked; a search waits a minute for it, a reader of a page does not."""
-    path = storage.removeprefix("sqlite:///")
-    if path == storage or not Path(path).is_file():
-        return
-    try:
-        with closing(sqlite3.connect(path, timeout=LOCKED_S)) as connection:
-            connection.execute("SELECT count(*) FROM sqlite_master")
-    except sqlite3.Error as error:
-        if "locked" in str(error):
-            raise StudyError(
-                f"{storage}: locked by another program; end it, or wait until it is done"
-            ) from None
-
-
-def newest(storage: str) -> str:
-    """The name of the study that was made last. Raises StudyError where there is none."""
-    with studies.storage_errors(storage):
-        found = studies.open_storage(storage, create=False).get_all_studies()
-    if not found:
-        raise StudyError(f"{storage}: holds no study yet; start one with `codesign search demo --study NAME`")
-    return str(max(found, key=lambda one: one._study_id).study_name)
 
 
 def _settled(state: _State) -> Designs:

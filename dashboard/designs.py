@@ -14,6 +14,7 @@ from dashboard.columns import Column, plain
 from dashboard.view import Point, View
 
 Mask = NDArray[np.bool_]
+COMPROMISE = ""  # among the choices of `Designs.choices`
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,36 @@ class Designs:
         """The trial of the knee point, or None while there is no front."""
         rows = np.flatnonzero(self.table["knee"].to_numpy(bool))
         return int(self.trials[rows[0]]) if len(rows) else None
+
+    def opened(self, view: View) -> int | None:
+        """The trial whose details are shown: the view's, else what is recommended; None where nothing is left."""
+        return view.trial if self.row(view.trial) is not None else self.choices(view).get(COMPROMISE)
+
+    def left(self, view: View) -> NDArray[np.int64]:
+        """Rows of the feasible designs within the view's limits; those of the front alone where some are."""
+        left = self.kept(view) & self.feasible
+        front = left & self.front
+        return np.flatnonzero(front if front.any() else left)
+
+    def choices(self, view: View) -> dict[str, int]:
+        """What to take within the view's limits: "" the best compromise, then per objective the best in it -> trial.
+
+        The compromise is the study's knee where the limits keep it, else the design whose worst objective, scaled
+        to the span of those that are left, is least.
+        """
+        rows = self.left(view)
+        if not len(rows):
+            return {}
+        costs = np.column_stack([self.cost(name)[rows] for name in self.objectives])
+        low, high = np.nanmin(costs, axis=0), np.nanmax(costs, axis=0)
+        worst = np.nan_to_num((costs - low) / np.where(high > low, high - low, 1.0), nan=np.inf).max(axis=1)
+        knee = self.row(self.knee)
+        best = knee if knee is not None and knee in rows else rows[np.argmin(worst)]
+        found = {COMPROMISE: int(self.trials[best])}
+        for column, name in zip(costs.T, self.objectives, strict=True):
+            if np.isfinite(column).any():
+                found[name] = int(self.trials[rows[np.nanargmin(column)]])
+        return found
 
     def extremes(self) -> dict[str, int]:
         """Objective -> the trial of the front that is best in it."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 import pandas as pd
 
 from cost_models.catalogue import Catalogue
+from cost_models.design import Design
 from cost_models.errors import CodesignError
 from dashboard.designs import Designs
 from dashboard.figures.front import Reference
@@ -34,6 +35,9 @@ class Source(Protocol):
 
     def field(self, table: pd.DataFrame) -> Field:
         """Some rows of the tables of fields as a field."""
+
+    def design(self, trial: int, view: View) -> Design:
+        """The design of a trial at the view's load. Raises CodesignError."""
 
     def document(self, trial: int, view: View) -> dict[str, Any]:
         """The evaluation of a trial with the view's prices and load, as `codesign evaluate` prints it."""

@@ -21,7 +21,7 @@ def panel(
 
     parts: "capacities" (tier -> bytes), "peak_flops", "bandwidth" of its accelerator, and "curve".
     """
-    trial = view.trial if designs.row(view.trial) is not None else designs.knee
+    trial = designs.opened(view)
     row = designs.row(trial)
     if row is None or trial is None:
         return [
@@ -116,8 +116,8 @@ def _reasons(document: dict[str, Any], parts: dict[str, Any], theme: str) -> lis
     if parts.get("peak_flops"):
         result.append(_figure(
             "Roofline", "Operators against what the accelerator can do: memory limits left of the bend, compute "
-            "right of it. Larger marks take longer.",
-            figures.roofline(document, parts["peak_flops"], parts["bandwidth"], theme), 260,
+            "right of it. Larger marks take longer; the four slowest are named.",
+            figures.roofline(document, parts["peak_flops"], parts["bandwidth"], theme), 300,
         ))  # fmt: skip
     if parts.get("curve"):
         result.append(_figure(

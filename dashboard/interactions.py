@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 from dashboard import whatif
+from dashboard.columns import typed
 from dashboard.designs import Designs
 from dashboard.figures import parallel
 from dashboard.scale import STEPS, Scale
 from dashboard.view import PAGES, View
 
-MOST_SAVED = 8
+MOST_SAVED = 8  # selections, of so many designs each: they stand in the address
+MOST_TRIALS = 100
 
 
 def apply(
@@ -56,6 +58,31 @@ def _limit(
     )
 
 
+def _bound(view: View, control: dict[str, Any], value: Any, designs: Designs, *_: Any) -> View:
+    """A limit typed in the shown unit; an empty field lifts it, what is no number changes nothing."""
+    column = designs.columns.get(control["column"])
+    number = typed(value)
+    if column is None or (number is None and str(value).strip()):
+        return view
+    low, high = view.limits.get(column.name, (None, None))
+    end = None if number is None else number / column.factor
+    return (
+        view.limit(column.name, end, high) if control["end"] == "low" else view.limit(column.name, low, end)
+    )
+
+
+def _asked(view: View, control: dict[str, Any], value: Any, *_: Any) -> View:
+    """A what-if typed in its unit, within the ends of its slider; an empty field undoes it."""
+    quantity, number = whatif.QUANTITIES.get(control["quantity"]), typed(value)
+    if quantity is None or (number is None and str(value).strip()):
+        return view
+    kept = {name: other for name, other in view.change.items() if name != quantity.name}
+    if number is None:
+        return replace(view, change=kept)
+    number = min(max(number, quantity.low), quantity.high)
+    return replace(view, change={**kept, quantity.name: float(round(number)) if quantity.whole else number})
+
+
 def _change(view: View, control: dict[str, Any], value: Any, *_: Any) -> View:
     quantity = whatif.QUANTITIES.get(control["quantity"])
     if quantity is None:
@@ -66,8 +93,8 @@ def _change(view: View, control: dict[str, Any], value: Any, *_: Any) -> View:
     )
 
 
-def _act(view: View, control: dict[str, Any], value: Any, *_: Any) -> View:
-    """Buttons that are made as needed: compare or drop a design, undo a change, show or forget a selection."""
+def _act(view: View, control: dict[str, Any], value: Any, designs: Designs, *_: Any) -> View:
+    """Buttons that are made as needed: open, compare or drop a design, show or forget a selection."""
     if not value:
         return view
     target = str(control["on"])
@@ -75,8 +102,8 @@ def _act(view: View, control: dict[str, Any], value: Any, *_: Any) -> View:
         return view.pick(int(target))
     if control["do"] == "open" and target.isdigit():
         return replace(view, trial=int(target))
-    if control["do"] == "undo":
-        return replace(view, change={name: v for name, v in view.change.items() if name != target})
+    if control["do"] == "take":
+        return replace(view, trial=designs.choices(view).get(target, view.trial))
     if control["do"] == "show" and target in view.saved:
         return replace(view, only={"trial": tuple(map(str, view.saved[target]))}, limits={}, lasso=())
     if control["do"] == "forget":
@@ -136,28 +163,31 @@ def _scenario(view: View, value: Any, _: Designs) -> View:
 
 
 def save(view: View, name: str | None, designs: Designs) -> View:
-    """The view with the front's designs that are left kept under a name."""
+    """The view with the designs that are left kept under a name: those of the front alone where there are many."""
     name = " ".join((name or "").split())[:40] or f"selection {len(view.saved) + 1}"
-    left = designs.trials[designs.kept(view) & designs.front]
-    saved = {**view.saved, name: tuple(int(trial) for trial in left[:100])}
+    left = designs.kept(view) & designs.feasible
+    trials = designs.trials[left if left.sum() <= MOST_TRIALS else left & designs.front][:MOST_TRIALS]
+    saved = {**view.saved, name: tuple(map(int, trials))}
     return replace(view, saved=dict(list(saved.items())[-MOST_SAVED:]))
 
 
 def _reset(view: View, value: Any, _: Designs) -> View:
     if not value:
         return view
-    return View(page=view.page, theme=view.theme, saved=view.saved)
+    return View(study=view.study, page=view.page, theme=view.theme, saved=view.saved)
 
 
 def _theme(view: View, value: Any, _: Designs) -> View:
     return replace(view, theme="light" if view.theme == "dark" else "dark") if value else view
 
 
-_PATTERNS: dict[str, Callable[..., View]] = {"limit": _limit, "change": _change, "act": _act}
+_PATTERNS: dict[str, Callable[..., View]] = {
+    "limit": _limit, "bound": _bound, "change": _change, "asked": _asked, "act": _act,
+}  # fmt: skip
 _PLAIN: dict[str, Callable[[View, Any, Designs], View]] = {
     "log": lambda view, value, _: replace(view, log=tuple(axis for axis in "xyz" if axis in value)),
     "front-only": lambda view, value, _: replace(view, front_only=bool(value)),
-    "page-choice": lambda view, value, _: replace(view, page=value if value in PAGES else view.page),
+    "page-choice": lambda view, value, _: replace(view, page=value if value in PAGES[:3] else view.page),
     "scenario": _scenario, "click": _click, "brush": _brush, "parallel": _parallel, "table": _cell,
     "reset": _reset, "theme-button": _theme,
 }  # fmt: skip

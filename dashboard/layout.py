@@ -1,5 +1,6 @@
 """The page's frame: what stands where. Built once per visit from (designs, view); callbacks fill it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import dash_ag_grid
@@ -7,9 +8,11 @@ from dash import dcc, html
 
 from cost_models.catalogue import Catalogue
 from dashboard import controls
+from dashboard.columns import FIGURES, readable
 from dashboard.designs import Designs
 from dashboard.figures.insight import Card
-from dashboard.parts import figure
+from dashboard.parts import figure, named
+from dashboard.shelf import Listed
 from dashboard.view import View
 
 GRID_THEME = (
@@ -37,12 +40,13 @@ def page(designs: Designs, view: View, catalogue: Catalogue) -> list[Any]:
         # everything the page shows, as a query string; and the parts of it that single callbacks wait for
         dcc.Store(id="view", data=view.query()),
         *(dcc.Store(id={"type": "part", "of": part}) for part in PARTS),
-        *(dcc.Store(id=name) for name in ("version", "click", "brush", "zoom", "link")),
+        *(dcc.Store(id=name) for name in ("version", "click", "brush", "zoom", "link", "drawn")),
         dcc.Interval(id="clock", interval=POLL_MS),
         dcc.Download(id="download"),
         html.A("Skip to the trade-off", href="#front-card", className="skip"),
         _header(designs, view),
         html.P(id="verdict", role="status", className="verdict"),
+        html.Nav(id="choices", className="choices", **named("What to open")),
         html.P(id="changed", role="status", className="changed"),
         html.P(id="problem", role="alert", className="changed"),
         html.Main(
@@ -68,18 +72,19 @@ _IF = ("theme", "scenario", "change")
 PARTS: dict[str, tuple[str, ...]] = {
     "front": ("page", "z", "log", "colour", "front_only", *_WHICH, *_IF),
     "chosen": ("trial", "picks"),
-    "parallel": ("page", "limits", "only", *_IF),
-    "verdict": (*_WHICH, "scenario", "change"),
+    "parallel": ("page", *_WHICH, *_IF),
+    "verdict": (*_WHICH, "trial", "scenario", "change"),
     "table": ("page", "front_only", *_WHICH, "scenario", "change"),
     "details": ("trial", *_IF),
     "comparison": ("picks", *_IF),
     "flip": ("page", "flip_x", "flip_y", "flip_of", "limits", "only", *_IF),
-    "insight": ("page", *_IF),
+    "insight": ("page", "trial", *_IF),
     "saved": ("saved",),
 }
+OPENED = ("details", "chosen", "insight")  # also depend on which design is open where the view names none
 
 
-def problem(message: str) -> list[Any]:
+def problem(message: str, view: View) -> list[Any]:
     """The page of a study that cannot be shown."""
     return [
         html.Header(html.H1("codesign")),
@@ -88,15 +93,47 @@ def problem(message: str) -> list[Any]:
                 html.H2("This study cannot be shown"),
                 html.P(message, className="notice", role="alert"),
                 html.P("Mend it, then reload this page. `codesign status` on the command line says more."),
+                html.P(_other_studies(view)),
             ],
             className="problem",
         ),
     ]
 
 
+def _other_studies(view: View) -> html.A:
+    return html.A(
+        "All studies", href="?" + View(page="studies", theme=view.theme).query(), className="studies"
+    )
+
+
+def studies(found: Sequence[Listed], view: View) -> list[Any]:
+    """The page that lists the studies of a storage, each a link."""
+    rows = [
+        html.Tr([
+            html.Th(html.A(one.name, href="?" + View(study=one.name, theme=view.theme).query()), scope="row"),
+            html.Td(f"{one.trials:,}"),
+            html.Td(one.space or "not made by codesign"),
+            html.Td(", ".join(FIGURES[name][0] if name in FIGURES else readable(name) for name in one.objectives)),
+        ])
+        for one in found
+    ]  # fmt: skip
+    head = html.Thead(
+        html.Tr([html.Th(text, scope="col") for text in ("study", "trials", "space", "objectives")])
+    )
+    return [
+        html.Header(html.H1("codesign")),
+        html.Main(
+            [html.H2("Which study?"), html.P(f"{len(found)} in this storage, the newest first.", className="note"),
+             html.Table([head, html.Tbody(rows)], className="studies")],
+            className="problem",
+        ),
+    ]  # fmt: skip
+
+
 def _header(designs: Designs, view: View) -> html.Header:
     return html.Header([
         html.H1(["codesign ", html.Span(designs.study, className="study")]),
+        _other_studies(view),
         html.P(id="counts", className="counts", role="status"),
         dcc.RadioItems(
             id="page-choice", className="tabs", value=view.page, inline=True,
@@ -126,9 +163,11 @@ def _trade_off(designs: Designs, view: View) -> html.Div:
         [
             card(
                 "Trade-off",
-                "Each point is a design: one model on one system. Strong points are on the Pareto front of all "
-                "objectives, faint ones are beaten, grey crosses break a limit of the space. Click a point for "
-                "the reasons; drag a box or a lasso to keep what is inside.",
+                ["A point is a design. Strong: on the Pareto front of all objectives; faint: beaten; grey cross: "
+                 "infeasible. Click one for the reasons",
+                 html.Span("; drag a box or a lasso to keep what is inside.", className="flat"),
+                 html.Span("; drag to turn. Three dimensions have no lasso: limits are set at the left, along the axes "
+                           "below and in the table, and show here.", className="in-depth")],
                 [controls.axes(designs, view), figure("Scatter of all designs", "max(380px, 46vh)", id="front"),
                  controls.take_home()],
                 "front-card",
@@ -156,7 +195,7 @@ def _table(designs: Designs) -> html.Section:
             dash_ag_grid.AgGrid(
                 id="table", rowModelType="infinite", className="grid",
                 columnDefs=controls.column_definitions(designs), getRowId="params.data.id",
-                defaultColDef={"sortable": True, "resizable": True, "minWidth": 104, "flex": 1,
+                defaultColDef={"sortable": True, "resizable": True, "minWidth": 112, "flex": 1,
                                "wrapHeaderText": True, "autoHeaderHeight": True},
                 dashGridOptions={
                     "cacheBlockSize": 100, "maxBlocksInCache": 10,

@@ -20,6 +20,11 @@ def named(text: str) -> dict[str, Any]:
     return {"aria-label": text}
 
 
+def pressed(on: bool) -> dict[str, Any]:
+    """Whether a button is the one that is on, for the eye and for a screen reader."""
+    return {"aria-pressed": str(on).lower(), "className": "on" if on else ""}
+
+
 def figure(label: str, height: str, config: Any = GRAPH_CONFIG, **more: Any) -> html.Div:
     """A figure of some height, with what a screen reader calls it; `more` goes to `dcc.Graph`."""
     graph = dcc.Graph(config=config, responsive=True, style={"height": height}, **more)

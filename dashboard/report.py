@@ -4,7 +4,7 @@ from html import escape
 
 import numpy as np
 
-from dashboard import whatif, words
+from dashboard import consequences, whatif, words
 from dashboard.columns import Column, significant
 from dashboard.designs import Designs, projected_front
 from dashboard.view import View
@@ -35,7 +35,7 @@ def page(designs: Designs, view: View) -> str:
         _listed("What if", [f"prices of {view.scenario.replace('_', ' ')}"] * bool(view.scenario)
                 + [f"{whatif.QUANTITIES[name].label} {whatif.QUANTITIES[name].text(value)}"
                    for name, value in view.change.items() if name in whatif.QUANTITIES]),
-        f"<p>{escape(words.changed(designs.ghost, designs))}</p>" if designs.ghost is not None else "",
+        f"<p>{escape(consequences.changed(designs.ghost, designs))}</p>" if designs.ghost is not None else "",
         _listed("Compared", [f"#{other} against #{view.picks[0]}: "
                              + "; ".join(words.differences(designs, view.picks[0], other))
                              for other in view.picks[1:]]),

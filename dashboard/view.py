@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-PAGES = ("trade-off", "flip", "insight")
+PAGES = ("trade-off", "flip", "insight", "studies")
 THEMES = ("light", "dark")
 MOST_PICKS = 4
 _LONGEST = 16_000  # characters of a query that are read
@@ -23,6 +23,7 @@ Point = tuple[float, float]
 class View:
     """What the page shows.
 
+    study: its name, "" for the one that the dashboard was started with.
     x, y, z: column names of the axes; z "": two dimensions. log: axes drawn logarithmically, of "x", "y", "z".
     limits: column -> (lowest, highest) kept; only: column -> values kept; lasso: polygon in (x, y) units.
     trial: the design whose details are open; picks: designs to compare, at most four.
@@ -30,6 +31,7 @@ class View:
     saved: name -> trials, selections kept by the user.
     """
 
+    study: str = ""
     page: str = PAGES[0]
     theme: str = ""
     x: str = ""
@@ -138,7 +140,7 @@ class View:
         ).query()
 
 
-_TEXTS = ("page", "theme", "x", "y", "z", "colour", "scenario", "flip_x", "flip_y", "flip_of")
+_TEXTS = ("study", "page", "theme", "x", "y", "z", "colour", "scenario", "flip_x", "flip_y", "flip_of")
 
 
 def _number(text: str) -> float | None:

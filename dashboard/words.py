@@ -4,14 +4,13 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dashboard.columns import Column, plain, significant
-from dashboard.designs import Designs
+from dashboard.columns import Column, significant
+from dashboard.designs import COMPROMISE, Designs
 from dashboard.view import View
 
 # Parameters that name a design in a sentence, the first that are there.
-_NAMING = (
+NAMING = (
     "serving.tables.tier",
     "serving.tier",
     "system.accelerator",
@@ -26,30 +25,21 @@ def verdict(designs: Designs, view: View) -> str:
         return "No trial has finished yet. Designs appear here as the search finds them."
     if not designs.feasible.any():
         return infeasible(designs)
-    left = designs.kept(view) & designs.feasible
-    if not left.any():
+    if not len(designs.left(view)):
         return f"No feasible design is within your limits; {tightest(designs, view)}."
-    front = left & designs.front
-    trial = compromise(designs, front if front.any() else left)
+    choices = designs.choices(view)
+    trial = choices.pop(COMPROMISE)
     row = designs.row(trial)
     assert row is not None
     role = "knee of the front" if trial == designs.knee else "best compromise left"
     figures = ", ".join(designs.columns[name].label + " " + designs.columns[name].text(designs.table[name].iloc[row])
                         for name in designs.objectives)  # fmt: skip
-    first = f"Take #{trial} ({role}; {naming(designs, row)}): {figures}."
-    rows = np.flatnonzero(front if front.any() else left)
-    rivals = [
-        (name, other)
-        for name in designs.objectives
-        if (other := best(designs, name, rows)) not in (None, trial)
-    ]
+    limited = bool(view.limits or view.only or view.lasso)
+    first = f"{'Within your limits, take' if limited else 'Take'} #{trial} ({role}; {naming(designs, row)}): {figures}."
+    rivals = [(name, other) for name, other in choices.items() if other != trial]
     second = f" {against(designs, trial, *rivals[0])}" if rivals else ""
     second += ties(designs, row)
-    within = " within your limits" if view.limits or view.only or view.lasso else ""
-    return (
-        f"{first}{second} {int(front.sum())} of {int(designs.front.sum())} designs of the front{within}, "
-        f"{int(left.sum()):,} of {int(designs.feasible.sum()):,} feasible."
-    )
+    return first + second
 
 
 def ties(designs: Designs, row: int) -> str:
@@ -59,41 +49,25 @@ def ties(designs: Designs, row: int) -> str:
         best, count = designs.extremes().get(name), int((designs.tied & designs.front).sum())
         if best is None or not count:
             continue
-        own = ", this one among them" if designs.tied[row] else ""
+        own = ", as this one is" if designs.tied[row] else ""
         said += (
-            f" {count} of the front are tied with #{best}, the best in {designs.columns[name].label}{own}: they "
-            "differ by no more than two standard errors."
+            f" {many(count, 'other design')} of the front {'are' if count > 1 else 'is'} tied with #{best}, the best "
+            f"in {designs.columns[name].label}{own}: within two standard errors of the difference."
         )
     return said
-
-
-def compromise(designs: Designs, mask: NDArray[np.bool_]) -> int:
-    """The study's knee where the mask keeps it, else the design whose worst normalised objective is least."""
-    knee = designs.row(designs.knee)
-    if knee is not None and mask[knee]:
-        return int(designs.trials[knee])
-    rows = np.flatnonzero(mask)
-    costs = np.column_stack([designs.cost(name)[rows] for name in designs.objectives])
-    low, high = np.nanmin(costs, axis=0), np.nanmax(costs, axis=0)
-    scaled = (costs - low) / np.where(high > low, high - low, 1.0)
-    return int(designs.trials[rows[np.argmin(np.nan_to_num(scaled, nan=np.inf).max(axis=1))]])
-
-
-def best(designs: Designs, name: str, rows: NDArray[np.int64]) -> int | None:
-    """The trial with the best value of an objective, among some rows."""
-    costs = designs.cost(name)[rows]
-    return int(designs.trials[rows[np.nanargmin(costs)]]) if np.isfinite(costs).any() else None
 
 
 def naming(designs: Designs, row: int) -> str:
     """What a design is, in a few words."""
     said = {
         name: designs.columns[name].text(designs.table[name].iloc[row])
-        for name in _NAMING
+        for name in NAMING
         if name in designs.columns
     }
     words = [
-        f"tables in {text.upper()}" for name, text in said.items() if name.endswith("tier") and text != "-"
+        "no tables" if text == "-" else f"tables in {text.upper()}"
+        for name, text in said.items()
+        if name.endswith("tier")
     ]
     count, part = said.get("system.accelerators"), said.get("system.accelerator")
     if part:
@@ -105,9 +79,9 @@ def naming(designs: Designs, row: int) -> str:
     return ", ".join(words) or "no varied parameter"
 
 
-def against(designs: Designs, trial: int, name: str, other: int | None) -> str:
+def against(designs: Designs, trial: int, name: str, other: int) -> str:
     """`Against #173 (best TPOT): 38 % lower cost ...`: the differences of one design to another."""
-    parts = differences(designs, other if other is not None else trial, trial)
+    parts = differences(designs, other, trial)
     return f"Against #{other} (best {designs.columns[name].label}): " + "; ".join(parts) + "."
 
 
@@ -157,11 +131,10 @@ def infeasible(designs: Designs) -> str:
         broken = amounts > 0
         if broken.any():
             worst = np.nanmin(amounts[broken]) * column.factor
-            label = column.name.removeprefix("violation.")
             counts.append(
                 (
                     int(broken.sum()),
-                    f"{int(broken.sum())} break {label} (nearest by {significant(worst)} {column.unit})",
+                    f"{int(broken.sum())} break {column.label} (nearest by {significant(worst)} {column.unit})",
                 )
             )
     counts.sort(reverse=True)
@@ -206,32 +179,9 @@ def binding(document: dict[str, Any]) -> str:
     return f"{text}; table reads are hidden" if document.get("tables") else text
 
 
-def changed(before: Designs, after: Designs) -> str:
-    """What a what-if did: the knee that moved, and how the front's tiers or accelerators shifted."""
-    gone = int((before.front & ~after.front).sum())
-    came = int((after.front & ~before.front).sum())
-    sentence = (
-        f"{came} designs join the front and {gone} leave it"
-        if came or gone
-        else "the front keeps its designs"
-    )
-    shifts = []
-    for name in _NAMING[:3]:
-        if name in after.columns:
-            texts = after.table[name].map(plain).to_numpy(str)
-            for value in np.unique(texts):
-                then, now = (
-                    int((before.front & (texts == value)).sum()),
-                    int((after.front & (texts == value)).sum()),
-                )
-                if then != now:
-                    shifts.append(f"{after.columns[name].label} {value}: {then} → {now}")
-    moved = ""
-    if after.knee is not None and after.knee != before.knee:
-        row = after.row(after.knee)
-        assert row is not None
-        moved = f"; the knee moves from #{before.knee} to #{after.knee} ({naming(after, row)})"
-    return f"With this change {sentence}{moved}" + (f"; {', '.join(shifts[:4])}" if shifts else "") + "."
+def many(count: int, noun: str) -> str:
+    """`1 design`, `1,204 designs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def counts(designs: Designs) -> str:

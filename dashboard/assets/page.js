@@ -11,6 +11,8 @@
     const button = document.getElementById("theme-button");
     if (button) button.textContent = theme === "dark" ? "Light" : "Dark";
     const page = fields.get("page") || "trade-off";
+    document.documentElement.dataset.page = page;
+    document.documentElement.dataset.depth = (fields.get("z") || "none") === "none" ? "2" : "3";
     let moved = false;
     const wide = document.getElementById("wide");
     if (wide) wide.hidden = page !== "trade-off";
@@ -28,7 +30,7 @@
   // What Dash's own elements lack for a screen reader: names of slider handles, radio buttons that are a list box
   // of buttons, and a hidden field that takes the focus.
   function mend() {
-    for (const handle of document.querySelectorAll("[role=slider]:not([aria-label])")) {
+    for (const handle of document.querySelectorAll("[role=slider]")) {
       const group = handle.closest("[role=group][aria-label]");
       if (!group) continue;
       const both = group.querySelectorAll("[role=slider]");

@@ -9,6 +9,8 @@ from dashboard.figures import style
 GIB = 2.0**30
 _PARTS = ("weights", "tables", "activations", "kv")
 MOST_PARTS = 9
+MOST_NAMED = 4  # operators that have a colour and a name in the roofline
+_FITTING = {"minsize": 9, "mode": "hide"}  # a text that its bar cannot hold is left to the hover
 
 
 def memory(document: dict[str, Any], capacities: dict[str, float], theme: str) -> style.Figure:
@@ -46,7 +48,7 @@ def memory(document: dict[str, Any], capacities: dict[str, float], theme: str) -
     return {
         "data": data,
         "layout": style.layout(
-            theme, barmode="stack", bargap=0.35, margin={"l": 70, "r": 10, "t": 4, "b": 40},
+            theme, barmode="stack", bargap=0.35, uniformtext=_FITTING, margin={"l": 70, "r": 10, "t": 4, "b": 40},
             legend={"orientation": "h", "y": -0.42, "x": 0, "yanchor": "top", "font": {"size": 11},
                     "traceorder": "normal"},
             xaxis=style.axis(theme, "share of the tier (%)", range=[0, max(100, *(sum(hold.get(t, {}).values()) * 100
@@ -128,7 +130,8 @@ def timeline(document: dict[str, Any], theme: str) -> style.Figure:
     return {
         "data": data,
         "layout": style.layout(
-            theme, barmode="stack", bargap=0.3, showlegend=False, margin={"l": 60, "r": 10, "t": 8, "b": 40},
+            theme, barmode="stack", bargap=0.3, uniformtext=_FITTING, showlegend=False,
+            margin={"l": 60, "r": 10, "t": 8, "b": 40},
             xaxis=style.axis(theme, "time in one decode step (ms)"), yaxis=style.axis(theme, autorange="reversed"),
         ),
     }  # fmt: skip
@@ -195,29 +198,29 @@ def roofline(document: dict[str, Any], peak_flops: float, bandwidth: float, them
     intensities = [step["flops"] / step["bytes"] for step in points]
     low, high = min(intensities) / 3, max(max(intensities) * 3, 3 * peak_flops / bandwidth)
     ridge = peak_flops / bandwidth
-    data.append({"type": "scatter", "mode": "lines", "x": [low, ridge, high], "hoverinfo": "skip",
+    data.append({"type": "scatter", "mode": "lines", "x": [low, ridge, high], "hoverinfo": "skip", "showlegend": False,
                  "y": [low * bandwidth / 1e12, peak_flops / 1e12, peak_flops / 1e12],
                  "line": {"color": look.quiet}})  # fmt: skip
-    slowest = sorted(names, key=lambda name: -sum(step["time_s"] for step in names[name]))[:3]
+    slowest = sorted(names, key=lambda name: -sum(step["time_s"] for step in names[name]))
     most = max(step["time_s"] for step in points)
-    for number, (name, steps) in enumerate(names.items()):
+    for number, name in reversed(list(enumerate(slowest))):
+        steps = names[name]
         data.append({
-            "type": "scatter", "mode": "markers+text", "name": style.escape(name), "textposition": "bottom center",
-            "textfont": {"size": 10},
+            "type": "scatter", "mode": "markers", "name": style.escape(name), "showlegend": number < MOST_NAMED,
+            "legendrank": number,
             "x": [step["flops"] / step["bytes"] for step in steps],
             "y": [step["flops"] / step["time_s"] / 1e12 for step in steps],
-            "text": [style.escape(name) if name in slowest and n == 0 else "" for n in range(len(steps))],
             "customdata": [f"{step['bound']}-bound, {significant(step['time_s'] * 1e6)} us" for step in steps],
             "hovertemplate": style.escape(name)
             + "<br>%{x:.3~g} FLOP/B, %{y:.3~g} TFLOP/s<br>%{customdata}<extra></extra>",
             "marker": {"size": [6 + 16 * (step["time_s"] / most) ** 0.5 for step in steps], "opacity": 0.8,
-                       "color": look.categories[number % 8], "symbol": style.SYMBOLS[number % 8]},
+                       "color": look.categories[number] if number < MOST_NAMED else look.quiet,
+                       "symbol": style.SYMBOLS[number] if number < MOST_NAMED else "circle-open"},
         })  # fmt: skip
     return {
         "data": data,
         "layout": style.layout(
-            theme, showlegend=False,
-            xaxis=style.axis(theme, "FLOPs per byte moved", type="log"),
+            theme, xaxis=style.axis(theme, "FLOPs per byte moved", type="log"),
             yaxis=style.axis(theme, "reached (TFLOP/s)", type="log"), margin={"l": 62, "r": 12, "t": 8, "b": 46},
         ),
     }  # fmt: skip
@@ -243,7 +246,7 @@ def _bar(
 ) -> dict[str, Any]:
     return {
         "type": "bar", "orientation": "h", "x": lengths, "y": rows, "name": style.escape(name), "text": texts,
-        "textposition": "inside", "insidetextanchor": "middle", "textangle": 0, "constraintext": "none",
+        "textposition": "inside", "insidetextanchor": "middle", "textangle": 0,
         "hovertemplate": style.escape(name) + ": %{x:.3~g}<extra></extra>",
         "marker": {"color": colour}, **({"insidetextfont": {"color": ink}} if ink else {}),
     }  # fmt: skip

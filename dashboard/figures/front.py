@@ -14,6 +14,10 @@ from dashboard.view import View
 # Beyond these an SVG, then a WebGL scatter, gets slow in the browser.
 MOST_SVG_POINTS = 2_000
 MOST_GL_POINTS = 20_000
+CAMERA = {
+    "eye": {"x": 1.55, "y": 1.55, "z": 0.9},
+    "center": {"x": 0, "y": 0, "z": -0.12},
+}  # all axes and their titles
 
 
 @dataclass(frozen=True)
@@ -57,12 +61,13 @@ def draw(
     if flat:
         data += painter.front_line(shown)
     data += painter.points(shown & designs.front, faint=False)
-    data += painter.marks(references)
+    rings, notes = painter.marks(references)
+    data += rings
     axes = {axis: designs.columns[getattr(view, axis)] for axis in ("x", "y") + (() if flat else ("z",))}
     settings = {
         name: style.axis(
             view.theme,
-            heading(column),
+            heading(column) if flat else style.escape(column.title),
             type="log" if name in view.log else "linear",
             autorangeoptions=span(designs, column, name in view.log),
         )
@@ -75,24 +80,18 @@ def draw(
             if zoom.get(axis):
                 settings[axis] |= {"range": zoom[axis], "autorange": False}
     shape: dict[str, Any] = (
-        {"xaxis": settings["x"], "yaxis": settings["y"], "dragmode": "select", "selectdirection": "any"}
+        {"xaxis": settings["x"], "yaxis": settings["y"], "dragmode": "select", "selectdirection": "any",
+         "annotations": notes}
         if flat
-        else {
-            "scene": {
-                f"{name}axis": {**value, "backgroundcolor": "rgba(0,0,0,0)"}
-                for name, value in settings.items()
-            }
-        }
-    )
+        else {"scene": {
+            **{f"{name}axis": {**value, "backgroundcolor": "rgba(0,0,0,0)"} for name, value in settings.items()},
+            "annotations": notes, "camera": CAMERA,
+        }}
+    )  # fmt: skip
+    margin = {"l": 62, "r": 12, "t": 40, "b": 46} if flat else {"l": 0, "r": 0, "t": 30, "b": 0}
     return {
         "data": data,
-        "layout": style.layout(
-            view.theme,
-            uirevision=steady,
-            hovermode="closest",
-            margin={"l": 62, "r": 12, "t": 52, "b": 46},
-            **shape,
-        ),
+        "layout": style.layout(view.theme, uirevision=steady, hovermode="closest", margin=margin, **shape),
     }
 
 
@@ -206,7 +205,7 @@ class _Painter:
                     "color": self.look.categories[number],
                     "symbol": symbol,
                 }
-                title = "others" if rest else f"{self.colour.label} {group}"
+                title = "others" if rest else f"{self.colour.label}: {'none' if group == '-' else group}"
                 traces.append(
                     self._trace(rows, title, marker=marker, legendgroup=title, showlegend=not faint)
                 )
@@ -268,7 +267,7 @@ class _Painter:
             return []
         line = rows[projected_front(*(self.designs.cost(name)[rows] for name in self.axes))]
         doubt = self._doubt(line)
-        name = "front of these two" + (" ± 1 standard error" if doubt else "")
+        name = "front of these two" + (", ± 1 standard error" if doubt else "")
         return [*self._tied(mask), self._line({**self._at(line), **doubt}, name, self.look.ink, "solid")]
 
     def _tied(self, mask: Mask) -> list[dict[str, Any]]:
@@ -287,7 +286,7 @@ class _Painter:
         along, across = [low, high, high, low, low], [ends[0], ends[0], ends[1], ends[1], ends[0]]
         at = {"x": across, "y": along} if axis == "x" else {"x": along, "y": across}
         return [{"type": "scatter", "mode": "lines", "fill": "toself", "hoverinfo": "skip", **at,
-                 "name": f"tied with the best {self.designs.columns[name].label}", "line": {"width": 0},
+                 "name": f"tied in {self.designs.columns[name].label}", "line": {"width": 0},
                  "fillcolor": self.look.accent + "1c"}]  # fmt: skip
 
     def ghost(self, before: Designs) -> list[dict[str, Any]]:
@@ -304,8 +303,8 @@ class _Painter:
         return {"type": "scatter", "mode": "lines", "name": name, "hoverinfo": "skip", **at,
                 "line": {"color": colour, "width": 1.4, "dash": dash, "shape": shape}}  # fmt: skip
 
-    def marks(self, references: tuple[Reference, ...]) -> list[dict[str, Any]]:
-        """Rings with a word: knee and the best of each axis; stars: published."""
+    def marks(self, references: tuple[Reference, ...]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Rings around the knee and the best of each axis, stars for published designs; and their names as notes."""
         words: dict[int, list[str]] = {}
         if (knee := self.designs.row(self.designs.knee)) is not None:
             words.setdefault(knee, []).append("knee")
@@ -315,24 +314,53 @@ class _Painter:
                 words.setdefault(self.designs.row(best[name]) or 0, []).append(
                     f"best {self.designs.columns[name].label}"
                 )
-        rings = [self._rings(words, "knee and extremes", self.look.ink, 17, "top center")]
+        traces = self._rings(words, "knee and extremes", self.look.ink, 17)
+        notes = self._notes({row: ", ".join(texts) for row, texts in words.items()})
         stars = [
             reference for reference in references if all(name in reference.figures for name in self.axes)
         ]
         if stars:
             at = {axis: [star.figures[name] * self.designs.columns[name].factor for star in stars]
                   for axis, name in zip("xyz", self.axes, strict=False)}  # fmt: skip
-            rings.append([{
-                "type": "scatter" if self.flat else "scatter3d", "mode": "markers+text", "name": "published", **at,
-                "text": ["" if near else style.escape(star.name)
-                         for star, near in zip(stars, self._crowded(at), strict=True)],
-                "textposition": "middle right", "textfont": {"size": 10, "color": self.look.quiet},
+            traces.append({
+                "type": "scatter" if self.flat else "scatter3d", "mode": "markers", "name": "published", **at,
                 "hovertext": [style.escape(star.name) + ", published, on the knee's system" for star in stars],
                 "hoverinfo": "text",
                 "marker": {"symbol": "star" if self.flat else "diamond", "size": 12 if self.flat else 5,
                            "color": self.look.paper, "line": {"width": 1.5, "color": self.look.ink}},
-            }])  # fmt: skip
-        return [trace for group in rings for trace in group]
+            })  # fmt: skip
+            for number, (star, near) in enumerate(zip(stars, self._crowded(at), strict=True)):
+                if not near:
+                    place = {axis: values[number] for axis, values in at.items()}
+                    notes.append(self._note(place, star.name, xanchor="left", xshift=10, quiet=True))
+        return traces, notes
+
+    def _notes(self, names: dict[int, str]) -> list[dict[str, Any]]:
+        """Names above their rows, kept inside of the picture at its edges."""
+        notes = []
+        for row, text in names.items():
+            place, along = {}, {}
+            for axis, name in zip("xyz", self.axes, strict=False):
+                values = self.designs.values(name)
+                place[axis] = float(values[row])
+                known = values[self.designs.feasible & np.isfinite(values)]
+                ends = [float(known.min()), float(known.max()), place[axis]]
+                if axis in self.view.log:
+                    ends = [float(np.log10(max(end, 1e-300))) for end in ends]
+                along[axis] = (ends[2] - ends[0]) / (ends[1] - ends[0] or 1.0)
+            anchor = "left" if along["x"] < 0.12 else "right" if along["x"] > 0.88 else "center"
+            notes.append(self._note(place, text, xanchor=anchor, yshift=-20 if along["y"] > 0.92 else 20))
+        return notes
+
+    def _note(self, place: dict[str, float], text: str, quiet: bool = False, **more: Any) -> dict[str, Any]:
+        """A text on a ground of its own, so that it can be read on top of points. Places as shown."""
+        at = {
+            axis: float(np.log10(value)) if axis in self.view.log and value > 0 else value
+            for axis, value in place.items()
+        }
+        font = {"size": 11, "color": self.look.quiet if quiet else self.look.ink}
+        return {**at, "text": style.escape(text), "showarrow": False, "bgcolor": self.look.paper, "opacity": 0.9,
+                "borderpad": 1, "font": font, **more}  # fmt: skip
 
     def _crowded(self, at: dict[str, list[float]]) -> list[bool]:
         """Which marks, in shown units, lie so near another one or a named design that their words would overlap.
@@ -362,8 +390,9 @@ class _Painter:
             for n, trial in enumerate(self.view.picks)
             if (row := self.designs.row(trial)) is not None
         }
-        opened = self.designs.row(self.view.trial)
-        names = {} if opened is None else {opened: [f"#{self.view.trial}"]}
+        trial = self.designs.opened(self.view)
+        opened = self.designs.row(trial)
+        names = {} if opened is None else {opened: [f"#{trial}"]}
         nothing = {
             "name": "",
             "type": "scatter" if self.flat else "scatter3d",
@@ -376,24 +405,23 @@ class _Painter:
         ]
 
     def _rings(
-        self, words: dict[int, list[str]], name: str, colour: str, size: int, where: str
+        self, words: dict[int, list[str]], name: str, colour: str, size: int, where: str = ""
     ) -> list[dict[str, Any]]:
+        """Rings around rows, with their words beside them where a place is given."""
         if not words:
             return []
-        rows = np.array(list(words), int)
         marker: dict[str, Any] = {"symbol": "circle-open", "size": size if self.flat else size / 2, "color": colour,
                                   "line": {"width": 2, "color": colour}}  # fmt: skip
+        texts = {
+            "mode": "markers+text", "text": [style.escape(", ".join(texts)) for texts in words.values()],
+            "textposition": where, "textfont": {"size": 11, "color": colour},
+        }  # fmt: skip
         flat = {"cliponaxis": False} if self.flat else {}
         return [{
-            "type": "scatter" if self.flat else "scatter3d", "mode": "markers+text", "name": name,
-            **self._at(rows), **flat,
-            "text": [style.escape(", ".join(texts)) for texts in words.values()],
-            "textposition": [where if n % 2 == 0 else _OPPOSITE.get(where, where) for n in range(len(words))],
-            "textfont": {"size": 11, "color": colour}, "hoverinfo": "skip", "marker": marker, "showlegend": False,
+            "type": "scatter" if self.flat else "scatter3d", "name": name, **self._at(np.array(list(words), int)),
+            **flat, **(texts if where else {"mode": "markers"}), "hoverinfo": "skip", "marker": marker,
+            "showlegend": False,
         }]  # fmt: skip
-
-
-_OPPOSITE = {"top center": "bottom center", "bottom center": "top center"}
 
 
 def few_levels(designs: Designs, column: Column) -> bool:

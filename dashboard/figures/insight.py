@@ -11,6 +11,7 @@ from scipy import stats
 from scipy.special import stdtrit
 
 from codesign.front import hypervolume, non_dominated
+from cost_models.design import Design
 from dashboard.columns import plain
 from dashboard.designs import Designs
 from dashboard.figures import style
@@ -74,17 +75,19 @@ def models(designs: Designs) -> NDArray[np.int64]:
     return np.flatnonzero(known & firsts)
 
 
-def cards(designs: Designs, view: View) -> list[Card]:
-    """All cards that say something about this study."""
+def cards(designs: Designs, view: View, design: Design | None = None) -> list[Card]:
+    """All cards that say something about this study; `design`: the one that is open, whose text is looked at."""
     result = []
     rows = models(designs)
     if len(rows):
         result += [share(designs, view, rows), placement(designs, view, rows)]
         result += [size(designs, view, rows)] if "table_bytes" in designs.columns else []
-    if "table_bytes" in designs.columns:
+    opened = designs.opened(view)
+    if design is not None and opened is not None:
         from dashboard.figures import traffic  # which needs Card
 
-        result.append(traffic.card(view))
+        found = traffic.card(view, design, opened)
+        result += [found] if found else []
     result += [progress(designs, view), importance(designs, view), correlation(designs, view)]
     return result
 
@@ -284,11 +287,13 @@ def correlation(designs: Designs, view: View) -> Card:
     upper = [(matrix[a, b], a, b) for a in range(len(names)) for b in range(a)]
     value, a, b = min(upper)
     labels = [designs.columns[name].label for name in names]
+    look = style.theme(view.theme)
+    diverging = [[0, look.categories[1]], [0.5, look.paper], [1, look.categories[0]]]
     reading = (
         f"{labels[a]} and {labels[b]} oppose each other most ({value:+.2f}): that is where you must choose."
         if value < -0.1 else "No two objectives oppose each other clearly; all can be good at once."
     )  # fmt: skip
-    return Card(title, reading, _heat(matrix, labels, labels, view, (-1, 1), "+.2f", "PuOr"))
+    return Card(title, reading, _heat(matrix, labels, labels, view, (-1, 1), "+.2f", diverging))
 
 
 def _dots(
@@ -331,7 +336,7 @@ def _heat(
     view: View,
     ends: tuple[float, float],
     form: str,
-    scale: str,
+    scale: Any,
 ) -> style.Figure:
     texts = [["" if not np.isfinite(value) else format(value, form) for value in row] for row in values]
     return {

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dashboard.columns import plain
 from dashboard.designs import Designs
@@ -33,13 +34,15 @@ def dimensions(designs: Designs) -> list[str]:
 def draw(designs: Designs, view: View) -> style.Figure:
     """Parallel coordinates of the front's designs; a range drawn on an axis becomes a limit of the view.
 
-    Objectives are turned so that better is down. The lines are those of the front, evenly thinned to 300.
+    Objectives are turned so that better is down. The lines are those of the front, evenly thinned to 300; those
+    that the view leaves out are grey.
     """
-    rows = np.flatnonzero(designs.front)
-    if not len(rows):
+    if not designs.front.any():
         return style.empty(view.theme, "no feasible design yet")
-    if len(rows) > MOST_LINES:
-        rows = rows[np.linspace(0, len(rows) - 1, MOST_LINES).astype(int)]
+    kept = designs.kept(view)
+    inside = thinned(np.flatnonzero(designs.front & kept), MOST_LINES)
+    outside = thinned(np.flatnonzero(designs.front & ~kept), MOST_LINES - len(inside))
+    rows = np.concatenate([outside, inside])
     look = style.theme(view.theme)
     axes: list[dict[str, Any]] = []
     for name in dimensions(designs):
@@ -67,17 +70,26 @@ def draw(designs: Designs, view: View) -> style.Figure:
             if chosen:
                 axis["constraintrange"] = [[level - 0.2, level + 0.2] for level in chosen]
         axes.append({"label": style.escape(column.title), **axis})
-    quality = designs.values(designs.objectives[0])[rows]
+    # what the limits leave out is grey, also where no axis here shows the limit: below all colours of the others
+    quality = np.concatenate([np.full(len(outside), np.nan), designs.values(designs.objectives[0])[inside]])
+    low, high = (float(np.nanmin(quality)), float(np.nanmax(quality))) if len(inside) else (0.0, 1.0)
+    level = np.where(np.isnan(quality), -1.0, (quality - low) / (high - low or 1.0))
     return {
         "data": [{
             "type": "parcoords", "dimensions": axes, "labelangle": -22, "labelside": "top",
             "labelfont": {"size": 10}, "tickfont": {"size": 10, "color": look.ink},
-            "line": {"color": quality.tolist(), "colorscale": style.SCALE, "showscale": False},
+            "line": {"color": level.tolist(), "cmin": -1, "cmax": 1, "showscale": False,
+                     "colorscale": [[0, look.grid], [0.499, look.grid], *style.halves(style.CIVIDIS)]},
             "unselected": {"line": {"color": look.grid, "opacity": 0.4}},
         }],
         "layout": style.layout(view.theme, margin={"l": 84, "r": 56, "t": 92, "b": 20},
                                uirevision=",".join(dimensions(designs))),
     }  # fmt: skip
+
+
+def thinned(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """So many of some rows at most, evenly taken."""
+    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, max(0, most)).astype(int)]
 
 
 def brushed(designs: Designs, view: View, change: dict[str, Any]) -> View:

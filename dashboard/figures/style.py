@@ -38,6 +38,14 @@ DARK = Theme(
     ("#56B4E9", "#E69F00", "#2fc79c", "#e79bc4", "#F0E442", "#ff8a3d", "#7aa8ff", "#e8ecf3"),
 )  # fmt: skip
 SCALE = "Cividis"
+CIVIDIS = (
+    "#00224e",
+    "#35456c",
+    "#666970",
+    "#948e77",
+    "#c8b866",
+    "#fee838",
+)  # the same, where a scale has more parts
 
 
 def theme(name: str) -> Theme:
@@ -52,6 +60,11 @@ def packed(values: NDArray[Any] | list[Any]) -> Any:
         return array.tolist()
     array = array.astype("<f4" if array.dtype.kind == "f" else "<i4")
     return {"dtype": array.dtype.str[1:], "bdata": base64.b64encode(array.tobytes()).decode()}
+
+
+def halves(colours: tuple[str, ...]) -> list[list[Any]]:
+    """A colour scale's upper half, from 0.5 to 1."""
+    return [[0.5 + 0.5 * n / (len(colours) - 1), colour] for n, colour in enumerate(colours)]
 
 
 def layout(name: str, **more: Any) -> dict[str, Any]:

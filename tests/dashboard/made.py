@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 import cost_models
+from cost_models.design import Design
 from dashboard import phase
 from dashboard.columns import Column, describe
 from dashboard.designs import Designs
@@ -108,6 +109,9 @@ class MadeSource:
 
     def field(self, table: pd.DataFrame) -> phase.Field:
         return phase.Field(table, lambda view: table["usd_per_mtok"].to_numpy())
+
+    def design(self, trial: int, view: View) -> Design:
+        return Design(cost_models.read_model("engram-27b"))
 
     def document(self, trial: int, view: View) -> dict[str, Any]:
         return DOCUMENT

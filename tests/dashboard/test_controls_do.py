@@ -45,13 +45,45 @@ def test_a_slider_stands_where_its_value_is(scale: Scale) -> None:
         assert scale.position(scale.value(position)) == pytest.approx(position, abs=0.01)
 
 
+@pytest.mark.parametrize(
+    ("text", "ms"), [("30", 30.0), ("1.5k", 1500.0), ("1,500", 1500.0), (" 2e1 ", 20.0), ("", None)]
+)
+def test_a_limit_may_be_typed_in_the_shown_unit_and_an_empty_field_lifts_it(
+    text: str, ms: float | None
+) -> None:
+    field = {"type": "bound", "column": "tpot_s", "end": "high"}
+    before = VIEW.limit("tpot_s", 0.001, 0.5)
+    view = use(field, text, before)
+    assert view.limits["tpot_s"] == (0.001, None if ms is None else pytest.approx(ms / 1e3))
+    assert use(field, "thirty", before) == before
+    if ms:
+        assert float(controls.bounds(DESIGNS, view, "tpot_s")[1].replace(",", "")) == ms
+
+
+def test_a_what_if_may_be_typed_and_keeps_to_the_ends_of_its_slider() -> None:
+    field = {"type": "asked", "quantity": "dram"}
+    assert use(field, "61.5").change == {"dram": 61.5}
+    assert use(field, "1e9").change == {"dram": 120}
+
+
+def test_choices_within_limits_are_the_best_of_what_is_left() -> None:
+    half = float(DESIGNS.table["usd_per_mtok"].quantile(0.3))
+    view = VIEW.limit("usd_per_mtok", None, half)
+    left = DESIGNS.table[DESIGNS.kept(view) & DESIGNS.front]
+    for name in DESIGNS.objectives:
+        opened = use({"type": "act", "do": "take", "on": name}, 1, view)
+        assert opened.trial == int(left["trial"].loc[left[name].idxmin()])
+    assert DESIGNS.opened(view) in set(left["trial"])
+    assert DESIGNS.opened(VIEW.limit("usd_per_mtok", None, 1e-9)) is None
+
+
 def test_a_what_if_is_kept_until_undone_and_prices_fall_with_another_scenario() -> None:
     view = use({"type": "change", "quantity": "dram"}, 120)
     view = use({"type": "change", "quantity": "context"}, 150, view)
     assert set(view.change) == {"dram", "context"}
     assert view.change["context"] == round(view.change["context"])
     assert set(use("scenario", "pre_shortage", view).change) == {"context"}
-    assert set(use({"type": "act", "do": "undo", "on": "context"}, 1, view).change) == {"dram"}
+    assert set(use({"type": "asked", "quantity": "context"}, "", view).change) == {"dram"}
 
 
 def test_clicks_open_and_pick_only_designs_that_are_there() -> None:
@@ -65,7 +97,10 @@ def test_clicks_open_and_pick_only_designs_that_are_there() -> None:
 def test_a_saved_selection_shows_its_designs_again() -> None:
     view = interactions.save(use("brush", {"box": [[0.0, 12.0], [0.0, 3.0]]}), "fast", DESIGNS)
     kept = set(view.saved["fast"])
-    assert kept == set(DESIGNS.trials[DESIGNS.kept(view) & DESIGNS.front].tolist())
+    assert kept == set(DESIGNS.trials[DESIGNS.kept(view) & DESIGNS.feasible].tolist())
+    everything = interactions.save(VIEW, "everything", DESIGNS).saved["everything"]
+    assert DESIGNS.feasible.sum() > interactions.MOST_TRIALS
+    assert set(everything) <= set(DESIGNS.trials[DESIGNS.front].tolist()), "of many, the front alone"
     again = use({"type": "act", "do": "show", "on": "fast"}, 1, use("reset", 1, view))
     assert set(DESIGNS.trials[DESIGNS.kept(again)].tolist()) == kept
 

@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from small_study import STUDY
 
 import cost_models
 from codesign import results
 from codesign.costing import exact
 from codesign.errors import StudyError
 from dashboard import phase, whatif
-from dashboard.data import Study, newest
+from dashboard.data import Study
 from dashboard.view import View
 from search_spaces import Parameter
 
@@ -28,7 +29,7 @@ COSTS = (
 
 @pytest.fixture(scope="module")
 def study(storage: str) -> Study:
-    source = Study(None, storage)
+    source = Study(STUDY, storage)
     source.read()
     return source
 
@@ -146,7 +147,7 @@ def test_nothing_new_is_the_same_value(study: Study) -> None:
 
 
 def test_the_first_read_costs_nothing_and_the_second_fills_what_no_trial_recorded(storage: str) -> None:
-    source = Study(None, storage)
+    source = Study(STUDY, storage)
     first = source.read()
     assert "figures" not in vars(source._now())
     second = source.read()
@@ -162,8 +163,7 @@ def test_a_missing_study_is_one_line_that_helps(storage: str, tmp_path: object) 
     with pytest.raises(StudyError, match="no study 'other'; it holds small"):
         Study("other", storage).read()
     with pytest.raises(StudyError, match="no such database"):
-        Study(None, f"sqlite:///{tmp_path}/none.db").read()
-    assert newest(storage) == "small"
+        Study(STUDY, f"sqlite:///{tmp_path}/none.db").read()
 
 
 def test_published_models_are_costed_on_the_knees_system(study: Study) -> None:

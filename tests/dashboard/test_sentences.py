@@ -6,7 +6,7 @@ import made
 import numpy as np
 import pytest
 
-from dashboard import words
+from dashboard import consequences, words
 from dashboard.columns import significant
 from dashboard.view import View
 
@@ -17,7 +17,6 @@ def test_the_verdict_names_the_knee_with_its_figures_and_what_is_left() -> None:
     text = words.verdict(designs, View())
     assert text.startswith(f"Take #{designs.knee} (knee of the front")
     assert designs.columns["tpot_s"].text(designs.table["tpot_s"].iloc[row]) in text
-    assert f"{int(designs.front.sum())} of {int(designs.front.sum())} designs of the front" in text
 
 
 def test_beyond_the_knee_the_verdict_takes_a_design_within_the_limits() -> None:
@@ -25,7 +24,10 @@ def test_beyond_the_knee_the_verdict_takes_a_design_within_the_limits() -> None:
     row = designs.row(designs.knee)
     below = float(designs.table["usd_per_mtok"].iloc[row]) * 0.8
     view = View(limits={"usd_per_mtok": (None, below)})
-    trial = int(words.verdict(designs, view).split("#")[1].split(" ")[0])
+    text = words.verdict(designs, view)
+    assert text.startswith("Within your limits, take #")
+    trial = int(text.split("#")[1].split(" ")[0])
+    assert trial == designs.opened(view)
     assert designs.table["usd_per_mtok"].iloc[designs.row(trial)] <= below
     assert designs.front[designs.row(trial)]
 
@@ -44,7 +46,7 @@ def test_an_infeasible_study_says_which_constraint_and_by_how_much() -> None:
         feasible=False, front=False, knee=False, **{"violation.hbm": 2.0**30, "violation.tpot_s": -1.0}
     )
     text = words.verdict(replace(designs, table=table), View())
-    assert text == "No design of 40 is feasible: 40 break hbm (nearest by 1.00 GiB)."
+    assert text == "No design of 40 is feasible: 40 break HBM (nearest by 1.00 GiB)."
 
 
 @pytest.mark.parametrize(
@@ -75,7 +77,9 @@ def test_a_change_counts_who_joins_and_who_leaves() -> None:
     gone, came = np.flatnonzero(front)[0], np.flatnonzero(~front)[0]
     front[[gone, came]] = False, True
     after = replace(before, table=before.table.assign(front=front))
-    assert words.changed(before, after).startswith("With this change 1 designs join the front and 1 leave it")
+    assert consequences.changed(before, after).startswith(
+        "With this change 1 design joins the front and 1 leaves it"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,67 @@
+"""What a what-if did, in words. Pure."""
+
+from collections import Counter
+
+import numpy as np
+
+from dashboard import words
+from dashboard.columns import plain
+from dashboard.designs import Designs, Mask
+
+
+def changed(before: Designs, after: Designs) -> str:
+    """What a what-if did: who joins and leaves the front, what it costs now, what broke, what the front is made of."""
+    gone, came = before.front & ~after.front, after.front & ~before.front
+    parts = [f"{words.many(int(came.sum()), 'design')} {'joins' if came.sum() == 1 else 'join'} the front and "
+             f"{int(gone.sum())} {'leaves' if gone.sum() == 1 else 'leave'} it"
+             if came.any() or gone.any() else "the front keeps its designs"]  # fmt: skip
+    if after.knee is not None and after.knee != before.knee:
+        row = after.row(after.knee)
+        assert row is not None
+        parts.append(f"the knee moves from #{before.knee} to #{after.knee} ({words.naming(after, row)})")
+    both = before.front & after.feasible
+    for name in after.objectives:
+        was, now = (designs.table[name].to_numpy(float)[both] for designs in (before, after))
+        known = (was > 0) & (now > 0)
+        ratio = float(np.median(now[known] / was[known])) if known.any() else 1.0
+        if abs(ratio - 1) >= 0.005:
+            parts.append(
+                f"its {after.columns[name].label} {'rises' if ratio > 1 else 'falls'} by {_percent(ratio)} (median)"
+            )
+    broken = before.feasible & ~after.feasible
+    if broken.any():
+        parts.append(f"{words.many(int(broken.sum()), 'design')} now {'breaks' if broken.sum() == 1 else 'break'} "
+                     f"{', '.join(_reasons(after, broken)[:2]) or 'a limit'} of the space")  # fmt: skip
+    parts += [
+        shift for name in words.NAMING[:3] if name in after.columns if (shift := _shift(before, after, name))
+    ]
+    return "With this change " + "; ".join(parts) + "."
+
+
+def _percent(ratio: float) -> str:
+    """`8%`; with a decimal where it is little."""
+    return f"{abs(ratio - 1):.1%}" if abs(ratio - 1) < 0.095 else f"{abs(ratio - 1):.0%}"
+
+
+def _reasons(designs: Designs, broken: Mask) -> list[str]:
+    """The limits of the space that some designs break, the one that most of them break first."""
+    counts = Counter(
+        {column.label: int((designs.table[column.name].to_numpy(float)[broken] > 0).sum())
+         for column in designs.named("violation")}
+    )  # fmt: skip
+    return [label for label, count in counts.most_common() if count]
+
+
+def _shift(before: Designs, after: Designs, name: str) -> str:
+    """`table tier on the front: hbm 12 → 3, cxl 0 → 9`: how many designs of the front have which value."""
+    texts = after.table[name].map(plain).to_numpy(str)
+    moves = []
+    for value in np.unique(texts):
+        then, now = (int((designs.front & (texts == value)).sum()) for designs in (before, after))
+        if then != now:
+            moves.append((-abs(now - then), f"{'none' if value == '-' else value} {then} → {now}"))
+    return (
+        f"{after.columns[name].label} on the front: {', '.join(text for _, text in sorted(moves)[:4])}"
+        if moves
+        else ""
+    )
