@@ -24,6 +24,7 @@ from optuna.study import StudyDirection
 import cost_models
 from codesign.errors import StudyError
 from codesign.front import signs
+from codesign.search.bulk import BulkStorage
 from codesign.search.journal import Journal
 from codesign.search.retry import retry
 from search_spaces import Space, restore
@@ -171,12 +172,12 @@ def _set_up(url: str, **options: Any) -> RDBStorage:
     """The storage with its tables, which another process may be making at this moment."""
     for _ in range(30):
         try:
-            return RDBStorage(url, **options)
+            return BulkStorage(url, **options)
         except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
             if _meaning(error) != _BEING_SET_UP:
                 raise
             time.sleep(1)
-    return RDBStorage(url, **options)
+    return BulkStorage(url, **options)
 
 
 def patiently(url: str, act: Callable[[], T]) -> T:
