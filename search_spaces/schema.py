@@ -266,13 +266,29 @@ class ConstraintsSpec(Strict):
 class QualitySpec(Strict):
     """How the quality of a model is measured: by a proxy training of this fidelity and seed.
 
+    fidelity: in a file also a list, cheapest first: the last one judges, the `shorter` ones help to choose
+        what it is spent on.
     mode: the training alone, the published laws alone (prior), or both weighted by their precision.
     """
 
     fidelity: str
+    shorter: tuple[str, ...] = ()
     seed: Whole = 0
     corpus: str | None = None
     mode: Literal["proxy", "prior", "both"] = "proxy"
+
+    @property
+    def fidelities(self) -> tuple[str, ...]:
+        """All of them, cheapest first."""
+        return (*self.shorter, self.fidelity)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _several(cls, data: Any) -> Any:
+        named = data.get("fidelity") if isinstance(data, dict) else None
+        if isinstance(named, list) and named:
+            return data | {"fidelity": named[-1], "shorter": _distinct(named)[:-1]}
+        return data
 
 
 class SpaceFile(Strict):

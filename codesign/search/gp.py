@@ -53,6 +53,16 @@ class GaussianProcess:
         self._alpha = cho_solve((self._chol, True), target)
         return self
 
+    @property
+    def fitted(self) -> bool:
+        """Whether it has seen any observation."""
+        return len(self._alpha) > 0
+
+    @property
+    def noise(self) -> float:
+        """Fitted standard deviation of what the standard errors of the observations leave out."""
+        return float(np.exp(self.theta[-1])) * self._scale if self.fitted else 0.0
+
     def predict(self, x: Array) -> tuple[Array, Array]:
         """Mean and standard deviation of the noise-free loss at x (m, d)."""
         lengths, amplitude, _ = _split(self.theta)

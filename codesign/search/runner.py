@@ -53,7 +53,8 @@ class Proposal:
 class Worker:
     """What one process needs to search.
 
-    training: of a model, or None where nothing is trained. most: members of a model's front to record.
+    training: of a model at one of the space's fidelities (None: the last), or None where nothing is trained.
+    most: members of a model's front to record.
     """
 
     study: optuna.Study
@@ -62,7 +63,7 @@ class Worker:
     catalogue: cost_models.Catalogue
     sampler: BaseSampler
     executor: Executor
-    training: Callable[[Model], Training] | None
+    training: Callable[[Model, str | None], Training] | None
     trials: int
     startup: int
     most: int = completion.MOST_PER_MODEL
@@ -146,7 +147,7 @@ class Worker:
             self._infeasible = 0
             self._tell_patiently(proposal, known)
             return None
-        return self.executor.submit(self.training(proposal.design.model))
+        return self.executor.submit(self.training(proposal.design.model, self._shorter(proposal)))
 
     def _end(self, proposal: Proposal, future: "Future[Trained]") -> None:
         """Tell what a training found, or what became of it."""
@@ -183,6 +184,12 @@ class Worker:
         proposal.alive.close()
         self._open.pop(proposal.trial.number, None)
 
+    def _shorter(self, proposal: Proposal) -> str | None:
+        """The fidelity that the sampler chose, if it is not the one that judges."""
+        attributes = self.study.get_trials(deepcopy=False)[proposal.trial.number].user_attrs
+        name = attributes.get("fidelity")
+        return name if self.space.quality and name != self.space.quality.fidelity else None
+
     def _known(self, key: str) -> dict[str, Any] | None:
         """What this study knows of a model's quality already."""
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
@@ -206,6 +213,11 @@ class Worker:
         if not all(map(math.isfinite, result.values)):
             # never trained: its loss is unknown, so it has no values; the constraints say why
             trial.set_user_attr("trained", False)
+            self.study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
+            return
+        if quality is not None and self._shorter(proposal):
+            # what a shorter training says is for the sampler: its loss compares with no other on the front
+            trial.set_user_attr("trained", True)
             self.study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
             return
         with liveness.lock(self.url, self.study):
@@ -264,8 +276,9 @@ def documented(quality: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def count_proposed(trials: Sequence[FrozenTrial]) -> int:
-    """Trials that count towards the number asked for: told or running, no completions, none infeasible."""
+    """Trials that count towards the number asked for: trained, told or running; no completions, none infeasible."""
     return sum(
-        t.state in (TrialState.COMPLETE, TrialState.RUNNING) and "completes" not in t.user_attrs
+        (t.state in (TrialState.COMPLETE, TrialState.RUNNING) and "completes" not in t.user_attrs)
+        or (t.state == TrialState.PRUNED and "quality" in t.user_attrs)
         for t in trials
     )

@@ -1,12 +1,17 @@
 """Which design next: the default sampler.
 
-It uses what is known about the problem: only the loss needs a training, everything else is
-analytic. A Gaussian process predicts the loss of untrained models; each candidate's exact hardware front says
-which part of the analytic box it reaches; so the expected hypervolume improvement of training it is, at every
-point v of the box that it covers, the expected improvement of its loss below the best loss L(v) that trained
-models offer there:    EHVI = mean over v of  covers(v) * E[(L(v) - loss)+],   loss ~ N(mu, sigma^2)
-which is closed-form. Trained models count with their predicted, not their observed loss, so that one lucky
-seed does not fool it. Models in training count as if they had their predicted loss.
+It uses what is known about the problem: only the loss needs a training, everything else is analytic. A Gaussian
+process predicts the loss of untrained models; each candidate's exact hardware front says which part of the
+analytic box it reaches. So the gain in hypervolume of training it is, over every point v of the box that it
+covers, how far its loss comes below the best loss L(v) that trained models offer there:
+    gain = mean over v of  covers(v) * (L(v) - loss)+,   loss = mu + z sigma
+z is one standard normal draw for each proposal, the same for all candidates (randomised confidence bounds: Berk et
+al., arXiv 2006.04296); the mean of the gain over z is the expected hypervolume improvement, which itself stays
+too long where losses are known to be low. Trained models count with their predicted, not their observed loss, so
+that one lucky seed does not fool it. Models in training count as if they had their predicted loss.
+
+Where a space names several fidelities, a proposal is a model and a fidelity: the gain times what such a training
+tells of the last fidelity for its price (`fidelities`). Only models of the last fidelity are on the front.
 """
 
 from collections.abc import Sequence
@@ -20,35 +25,40 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 from scipy.spatial.distance import cdist
-from scipy.special import ndtr
 
 import cost_models
 from codesign.errors import InputError
 from codesign.search.distributions import distributions, random_value
-from codesign.search.gp import GaussianProcess
+from codesign.search.fidelities import Ladder, Trainings
 from codesign.search.landscape import Candidate, Landscape, features
 from search_spaces import Parameter, Space
 
 _MOST_ENUMERATED = 20_000  # model spaces up to this size are listed instead of sampled
-_NEW_PER_ASK = 32  # candidates whose front is computed per ask
+_NEW_PER_ASK = 12  # candidates whose front is computed per ask
 _DRAWN_PER_ASK = 1000  # of which they are picked
 _KEPT = 2000  # candidates kept from ask to ask
 _FEW = 1e-12
+_AT_ALL = 4  # models that are trained at every fidelity before their agreement is trusted
 
 
 @dataclass(frozen=True)
 class Observation:
-    """A model that was trained, is in training (loss None), or was refused: no proxy of it can be made."""
+    """A model that was trained, is in training (loss None), or was refused: no proxy of it can be made.
+
+    fidelity: its place in `space.quality.fidelities`. seconds: that its training took, 0 if not known.
+    """
 
     params: dict[str, Any]
     key: str
     loss: float | None = None
     standard_error: float = 0.0
     refused: bool = False
+    fidelity: int = 0
+    seconds: float = 0.0
 
 
 class CompletionSampler(BaseSampler):
-    """Expected hypervolume improvement over models, each completed with its whole hardware front.
+    """Gain in hypervolume over models, each completed with its whole hardware front.
 
     startup: how many models are trained at random places before the surrogate is trusted.
     """
@@ -61,7 +71,9 @@ class CompletionSampler(BaseSampler):
         self.landscape = Landscape(space, catalogue)
         self._candidates: dict[str, Candidate] = {}
         self._keys: dict[tuple[Any, ...], str] = {}  # of all parameters ever looked at; "": no such model
-        self._gp = GaussianProcess()
+        self._fidelities = space.quality.fidelities if space.quality else ("",)
+        self._top = len(self._fidelities) - 1
+        self._losses = Ladder(len(self._fidelities))
         listed = enumerated(space)
         self._listed = None if listed is None else {_tuple(params): params for params in listed}
         self._distributions = distributions(space)
@@ -80,8 +92,13 @@ class CompletionSampler(BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """The next model with the best compromise of its hardware; empty where nothing can be proposed."""
-        chosen = self.propose(observations(self._space, study.get_trials(deepcopy=False), trial.number))
-        return {} if chosen is None else {n: v for n, v in (chosen.params | chosen.hardware).items() if n}
+        found = self.propose(observations(self._space, study.get_trials(deepcopy=False), trial.number))
+        if found is None:
+            return {}
+        chosen, fidelity = found
+        if self._top and "fixed_params" not in trial.system_attrs:  # a queued design keeps its fidelity
+            study._storage.set_trial_user_attr(trial._trial_id, "fidelity", self._fidelities[fidelity])
+        return {n: v for n, v in (chosen.params | chosen.hardware).items() if n}
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -96,7 +113,7 @@ class CompletionSampler(BaseSampler):
         """Whether every model of the space has been proposed; only known for spaces small enough to list."""
         if self._listed is None:
             return False
-        seen = observations(self._space, trials, len(trials))
+        seen = [o for o in observations(self._space, trials, len(trials)) if self._is_last(o)]
         keys, tried = {o.key for o in seen} | {""}, {_tuple(o.params) for o in seen}
         for place in self._listed:
             if place in tried:
@@ -106,62 +123,112 @@ class CompletionSampler(BaseSampler):
                 return False
         return True
 
-    def propose(self, seen: Sequence[Observation]) -> Candidate | None:
-        """The model to train next, given what was trained. None where there is no other model."""
+    def propose(self, seen: Sequence[Observation]) -> tuple[Candidate, int] | None:
+        """The model to train next and at which fidelity, given what was trained; None: there is no other model."""
         keys = {o.key for o in seen}
+        last = {o.key for o in seen if self._is_last(o)}
         seen = [o for o in seen if not o.refused]
-        trained = [o for o in seen if o.loss is not None]
-        if self._space.quality and len(trained) < self._startup:
-            return self._random(keys)
         if self._space.quality:
-            x = np.array([self._candidate_of(o).features for o in trained])
-            y = np.array([o.loss for o in trained], dtype=float)
-            self._gp.fit(x, y, np.array([o.standard_error for o in trained]))
-        self._grow(seen)
-        pool = [c for c in self._candidates.values() if c.reachable and c.key not in keys]
+            if sum(o.fidelity == 0 and o.loss is not None for o in seen) < self._startup:
+                return self._random(keys)
+            if (chosen := self._everywhere(seen)) is not None:
+                return chosen
+            self._losses.fit([self._trainings(seen, fidelity) for fidelity in range(self._top + 1)])
+        draw = float(self._generator.standard_normal())
+        self._grow(seen, draw)
+        pool = [c for c in self._candidates.values() if c.reachable and c.key not in last]
         if not pool:
             return self._random(keys)
-        gains = self.improvement(pool, seen)
-        order = np.argsort(-gains)
+        gains = self.gain(pool, seen, draw)
+        if gains.max() <= _FEW:  # no hope by this draw: hope for more
+            gains = self.gain(pool, seen, -abs(draw) - 1)
         if self._listed is None:  # a pool without end: keep the best
-            self._candidates = {pool[i].key: pool[i] for i in order[:_KEPT]} | {
+            self._candidates = {pool[i].key: pool[i] for i in np.argsort(-gains)[:_KEPT]} | {
                 o.key: self._candidates[o.key] for o in seen if o.key in self._candidates
             }
-        if gains[order[0]] > _FEW:
-            return pool[order[0]]
-        # nothing promises a gain: learn where the loss is least known
-        _, deviation = self._predict(np.array([c.features for c in pool]))
-        return pool[int(np.argmax(deviation))]
+        places = np.array([c.features for c in pool])
+        if gains.max() <= _FEW:  # nothing promises a gain: learn where the loss is least known
+            gains = self._predict(places)[1]
+        return self._at_its_best(pool, places, gains, seen)
 
-    def improvement(self, pool: Sequence[Candidate], seen: Sequence[Observation]) -> NDArray[np.float64]:
-        """Expected hypervolume improvement of each candidate: (pool,), as loss x share of the box."""
+    def gain(
+        self, pool: Sequence[Candidate], seen: Sequence[Observation], draw: float
+    ) -> NDArray[np.float64]:
+        """Gain in hypervolume of each candidate, as loss x share of the box: (pool,).
+
+        draw: how many standard deviations above its mean each loss is taken to be.
+        """
         places = np.array([c.features for c in pool]).reshape(len(pool), -1)
-        return self._improvement(places, np.array([c.covers for c in pool]), self._levels(seen))
+        return self._gain(places, np.array([c.covers for c in pool]), self._levels(seen), draw)
+
+    def _is_last(self, observation: Observation) -> bool:
+        """Whether there is nothing more to train of it."""
+        return observation.refused or observation.fidelity == self._top
+
+    def _everywhere(self, seen: Sequence[Observation]) -> tuple[Candidate, int] | None:
+        """Which of the first models lacks which fidelity."""
+        there = {(o.key, o.fidelity) for o in seen}
+        for first in [o for o in seen if o.fidelity == 0][:_AT_ALL]:
+            for fidelity in range(1, self._top + 1):
+                if (first.key, fidelity) not in there:
+                    return self._candidate_of(first), fidelity
+        return None
+
+    def _trainings(self, seen: Sequence[Observation], fidelity: int) -> Trainings:
+        done = [o for o in seen if o.fidelity == fidelity and o.loss is not None]
+        width = len(features(self._space, {}))
+        x = np.array([self._candidate_of(o).features for o in done]).reshape(len(done), width)
+        y = np.array([o.loss for o in done], dtype=float)
+        seconds = [o.seconds for o in done if o.seconds]
+        return Trainings(
+            x, y, np.array([o.standard_error for o in done]), float(np.median(seconds)) if seconds else 0.0
+        )
+
+    def _at_its_best(
+        self,
+        pool: Sequence[Candidate],
+        places: NDArray[np.float64],
+        gains: NDArray[np.float64],
+        seen: Sequence[Observation],
+    ) -> tuple[Candidate, int]:
+        """The candidate and fidelity with the greatest gain for its price."""
+        reached = {o.key: o.fidelity for o in sorted(seen, key=lambda o: o.fidelity)}
+        so_far = np.array([reached.get(c.key, -1) for c in pool])
+        best = (-1.0, 0, self._top)
+        for fidelity in range(self._top + 1):
+            worth = gains * (self._losses.worth(places, fidelity) if self._top else 1.0)
+            worth = np.where(so_far < fidelity, worth, -1.0)
+            index = int(np.argmax(worth))
+            if worth[index] > best[0]:
+                best = (float(worth[index]), index, fidelity)
+        return pool[best[1]], best[2]
 
     def _levels(self, seen: Sequence[Observation]) -> NDArray[np.float64]:
         """L(v): the best predicted loss that the models seen offer at each point of the box: (points,)."""
-        known = [self._candidate_of(o) for o in seen]
+        known = [self._candidate_of(o) for o in seen if o.fidelity == self._top]
         mean, _ = self._predict(np.array([c.features for c in known]))
-        losses = [o.loss for o in seen if o.loss is not None]
+        losses = [o.loss for o in seen if o.loss is not None and o.fidelity == self._top]
         reference = max(losses) + 0.1 * (max(losses) - min(losses)) if losses else 1.0
         levels = np.full(len(self.landscape.points), reference)
         for candidate, loss in zip(known, mean, strict=True):
             np.minimum(levels, loss, out=levels, where=candidate.covers)
         return levels
 
-    def _improvement(
-        self, places: NDArray[np.float64], covers: NDArray[np.bool_], levels: NDArray[np.float64]
+    def _gain(
+        self,
+        places: NDArray[np.float64],
+        covers: NDArray[np.bool_],
+        levels: NDArray[np.float64],
+        draw: float,
     ) -> NDArray[np.float64]:
         mean, deviation = self._predict(places)
-        z = (levels[None] - mean[:, None]) / deviation[:, None]
-        density = np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
-        gain = deviation[:, None] * (z * ndtr(z) + density)
-        return np.asarray((covers * gain).mean(axis=1))
+        loss = mean + draw * deviation
+        return np.asarray((covers * np.maximum(levels[None] - loss[:, None], 0.0)).mean(axis=1))
 
     def _predict(self, places: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         if not self._space.quality or not len(places):
             return np.zeros(len(places)), np.full(len(places), _FEW)
-        return self._gp.predict(places)
+        return self._losses.predict(places)
 
     def _candidate_of(self, observation: Observation) -> Candidate:
         if observation.key not in self._candidates:
@@ -170,7 +237,7 @@ class CompletionSampler(BaseSampler):
             self._candidates[observation.key] = made
         return self._candidates[observation.key]
 
-    def _grow(self, seen: Sequence[Observation]) -> None:
+    def _grow(self, seen: Sequence[Observation], draw: float) -> None:
         """Add candidates: those of many draws that promise most, and some at random.
 
         A draw's own front is not known yet: it is taken for that of the nearest candidate.
@@ -183,7 +250,7 @@ class CompletionSampler(BaseSampler):
             places = np.array([features(self._space, params) for params in draws])
             nearest = np.argmin(cdist(places, np.array([c.features for c in known])), axis=1)
             covers = np.array([c.covers for c in known])[nearest]
-            gains = self._improvement(places, covers, self._levels(seen))
+            gains = self._gain(places, covers, self._levels(seen), draw)
             promising = [draws[i] for i in np.argsort(-gains)[: 2 * _NEW_PER_ASK // 3]]
             draws = promising + draws[: _NEW_PER_ASK // 3]
         for params in draws[:_NEW_PER_ASK]:
@@ -204,35 +271,39 @@ class CompletionSampler(BaseSampler):
             self._candidates.setdefault(made.key, made)
         return made
 
-    def _random(self, keys: set[str]) -> Candidate | None:
-        """A random model that can run and has not been seen. (Spreading them out would put them into corners,
-        where the surrogate learns nothing of an optimum inside.)"""
+    def _random(self, keys: set[str]) -> tuple[Candidate, int] | None:
+        """A random model that can run and has not been seen, at the first fidelity. (Spreading them out would
+        put them into corners, where the surrogate learns nothing of an optimum inside.)"""
         for params in self._draw(64):
             made = self._add(params)
             if made is not None and made.reachable and made.key not in keys:
-                return made
+                return made, 0
         left = [c for c in self._candidates.values() if c.reachable and c.key not in keys]
-        return left[int(self._generator.integers(len(left)))] if left else None
+        return (left[int(self._generator.integers(len(left)))], 0) if left else None
 
 
 def observations(space: Space, trials: Sequence[FrozenTrial], asking: int) -> list[Observation]:
     """What became of the models proposed so far, without that of the trial that asks."""
-    found: dict[str, Observation] = {}
+    found: dict[tuple[str, int], Observation] = {}
+    names = space.quality.fidelities if space.quality else ("",)
     for trial in trials:
         attributes = trial.user_attrs
         key = attributes.get("model")
         if key is None or "completes" in attributes or trial.number == asking:
             continue
         params = {n: v for n, v in trial.params.items() if n.startswith("model.")}
-        quality = attributes.get("quality")
-        if trial.state == TrialState.COMPLETE:
+        quality = attributes.get("quality") or {}
+        fidelity = names.index(attributes["fidelity"]) if "fidelity" in attributes else len(names) - 1
+        if trial.state == TrialState.COMPLETE or (trial.state == TrialState.PRUNED and quality):
             loss = quality["bits_per_byte"] if quality else (None if space.quality else 0.0)
-            error = (quality or {}).get("standard_error") or 0.0
-            found[key] = Observation(params, key, loss, error)
+            error, seconds = quality.get("standard_error") or 0.0, quality.get("seconds") or 0.0
+            found[key, fidelity] = Observation(
+                params, key, loss, error, fidelity=fidelity, seconds=float(seconds)
+            )
         elif trial.state == TrialState.RUNNING:
-            found.setdefault(key, Observation(params, key))
+            found.setdefault((key, fidelity), Observation(params, key, fidelity=fidelity))
         elif trial.state == TrialState.PRUNED and "reason" in attributes:
-            found.setdefault(key, Observation(params, key, refused=True))
+            found.setdefault((key, fidelity), Observation(params, key, refused=True, fidelity=fidelity))
     return list(found.values())
 
 

@@ -61,7 +61,8 @@ def run(
 
         raise InputError(f"--sampler {one_of(NAMES, name)}")
     if space.quality:  # an unknown recipe or a missing text is said now, not by a worker
-        fidelity.load(beside(space, space.quality.fidelity))
+        for recipe in space.quality.fidelities:
+            fidelity.load(beside(space, recipe))
         corpus.files(space.quality.corpus and beside(space, space.quality.corpus))
     executors.check(executor)
     wanted = trials or DEFAULT_TRIALS

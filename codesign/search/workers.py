@@ -71,16 +71,21 @@ def work(task: Task, study: optuna.Study | None = None) -> None:
         runner.close()
 
 
-def trainings_of(space: Space) -> Callable[[Model], Training] | None:
-    """How the quality of a model is measured in this space; None where nothing is trained."""
+def trainings_of(space: Space) -> Callable[[Model, str | None], Training] | None:
+    """How the quality of a model is measured in this space, at the fidelity of a name (None: the last one).
+
+    None where nothing is trained.
+    """
     quality = space.quality
     if quality is None:
         return None
     from codesign.proxy import fidelity
 
-    recipe = fidelity.load(beside(space, quality.fidelity))
+    recipes = {name: fidelity.load(beside(space, name)) for name in quality.fidelities}
     corpus = quality.corpus and beside(space, quality.corpus)
-    return lambda model: Training(model, recipe, quality.seed, corpus, quality.mode)
+    return lambda model, name: Training(
+        model, recipes[name or quality.fidelity], quality.seed, corpus, quality.mode
+    )
 
 
 def beside(space: Space, name: str) -> str:
