@@ -6,7 +6,7 @@ import numpy as np
 
 from cost_models import cost
 from cost_models.catalogue import Catalogue, Figure
-from cost_models.design import Design
+from cost_models.design import GIB, Design
 from cost_models.energy import HOST_TIERS
 from cost_models.parts import Tier
 
@@ -16,7 +16,8 @@ GB = 1e9
 def bill_of_materials(design: Design, catalogue: Catalogue) -> list[dict[str, Any]]:
     """Rows {item, quantity, unit, unit_price_usd, total_usd, price_date, source, confidence} of one design.
 
-    The totals add up to the capital cost of `cost.capex`; parts of which nothing is fitted are left out.
+    The totals add up to the capital cost of `cost.capex`, to a billionth; parts of which nothing is fitted are left
+    out. Memory is listed in GB where that is a whole number, else in GiB, as modules are sold, with the price of it.
     """
     system = design.system
     parts = catalogue.parts(system)
@@ -58,12 +59,14 @@ def _tier_rows(catalogue: Catalogue, tier: Tier, nodes: Any, slot: str) -> list[
     own = entry.get("price")
     basis = entry.get("price_basis")
     price = own if isinstance(own, Figure) else catalogue.figure("scenario", "now", str(basis))
+    amount = float(owners * np.maximum(tier.capacity_bytes - tier.included_bytes, 0.0))
+    unit, size = ("GB", GB) if amount % GB == 0 else ("GiB", GIB)
     rows = [
         _row(
             _name(catalogue, "memory", name),
-            owners * np.maximum(tier.capacity_bytes - tier.included_bytes, 0.0) / GB,
-            "GB",
-            tier.usd_per_byte * GB,
+            amount / size,
+            unit,
+            tier.usd_per_byte * size,
             price,
             date="" if price is own else catalogue.price_date(),
         )
@@ -83,14 +86,19 @@ def _tier_rows(catalogue: Catalogue, tier: Tier, nodes: Any, slot: str) -> list[
 def _row(item: str, quantity: Any, unit: str, price: Any, figure: Figure, date: str = "") -> dict[str, Any]:
     return {
         "item": item,
-        "quantity": float(quantity),
+        "quantity": _decimal(quantity),
         "unit": unit,
-        "unit_price_usd": float(price),
-        "total_usd": float(quantity) * float(price),
+        "unit_price_usd": _decimal(price),
+        "total_usd": _decimal(float(quantity) * float(price)),
         "price_date": date or figure.date or None,
         "source": figure.source,
         "confidence": figure.confidence,
     }
+
+
+def _decimal(value: Any) -> float:
+    """A number without the last digits of binary arithmetic: 22 for 22.000000000000004."""
+    return float(f"{float(value):.12g}")
 
 
 def _name(catalogue: Catalogue, section: str, name: str) -> str:

@@ -62,6 +62,21 @@ class DesignFile:
     overrides: dict[str, float | str] = field(default_factory=dict)
     document: Document = field(default=Document(None, ""), compare=False, repr=False)
 
+    def check_prices(self) -> None:
+        """Raise InputError, with the line, for a scenario or a figure that the catalogue does not have or take."""
+        from cost_models.catalogue import load_catalogue
+
+        settings: list[tuple[Path_, str | None, dict[str, float | str]]] = [
+            (("prices", "scenario"), self.scenario, {}),
+            *((("prices", "set", key), None, {key: value}) for key, value in self.overrides.items()),
+        ]
+        for path, scenario, overrides in settings:
+            try:
+                load_catalogue(scenario, overrides)
+            except InputError as error:
+                reason = str(error).removeprefix(f"--set {path[-1]}: ").removeprefix("scenario ")
+                raise self.document.error(path, reason) from None
+
     def check_names(self, catalogue: "Catalogue") -> None:
         """Raise InputError, with the line, for a part that the catalogue does not have or that does not go there."""
         host, placement = self.design.system.host, self.design.serving.tables
@@ -119,10 +134,12 @@ def design_file(document: Document, folder: Path) -> DesignFile:
     )
     prices = _mapping(document, ("prices",), ("scenario", "set"))
     overrides = prices.get("set") or {}
-    if not isinstance(overrides, dict) or not all(
-        isinstance(value, int | float | str) and not isinstance(value, bool) for value in overrides.values()
-    ):
-        raise document.error(("prices", "set"), "must map keys of the catalogue to figures")
+    if not isinstance(overrides, dict):
+        rule = "must map figures of the catalogue to values, as memory.dram.usd_per_gb: 22"
+        raise document.error(("prices", "set"), f"{rule}, got {_shown(overrides)}")
+    for key, value in overrides.items():
+        if not isinstance(value, int | float | str) or isinstance(value, bool):
+            raise document.error(("prices", "set", key), f"must be a number, got {_shown(value)}")
     scenario = prices.get("scenario")
     if scenario is not None and not isinstance(scenario, str):
         raise document.error(("prices", "scenario"), f"must be a name, got {scenario!r}")

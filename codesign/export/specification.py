@@ -52,6 +52,7 @@ def from_design(
 ) -> Specification:
     """A design file; `scenario` and `overrides` go before what the file says."""
     file = cost_models.read_design_file(path)
+    file.check_prices()
     specification = Specification(
         file.design,
         file.quality,

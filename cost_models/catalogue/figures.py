@@ -81,7 +81,8 @@ def _figure(document: yamlfile.Document, path: tuple[str | int, ...], data: dict
             )
     for key in ("unit", "source", "confidence"):
         if not isinstance(data.get(key), str) or not data[key]:
-            raise document.error(path, f"must name its {key}, got {data.get(key)!r}")
+            allowed = f" ({', '.join(CONFIDENCES)})" if key == "confidence" else ""
+            raise document.error(path, f"must name its {key}{allowed}, got {data.get(key)!r}")
     unit, value = data["unit"], data["value"]
     if unit not in UNITS:
         close = ", ".join(get_close_matches(unit, UNITS, n=5, cutoff=0.3)) or ", ".join(UNITS)

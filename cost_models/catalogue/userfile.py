@@ -20,6 +20,7 @@ from cost_models.catalogue.units import UNITS
 
 SECTIONS = ("accelerator", "memory", "efficiency", "serving")
 PLACES = ("dram", "cxl", "ssd", "remote")
+_NEEDED = ("kind", "memory_type", "memory", "memory_bandwidth")  # of an accelerator that is based on none
 
 
 def is_path(name: str) -> bool:
@@ -50,6 +51,10 @@ def read_entry(path: str, section: str, place: str | None, shipped: Tree) -> Tre
     _check(document, where, content, section, shipped)
     base = content.get("based_on")
     if base is None:
+        for key in _NEEDED if section == "accelerator" else ():
+            if key not in content:
+                rule = "is missing; give it, or a part of the catalogue that is like this one as based_on"
+                raise document.error((*where, key), rule)
         return content
     below = shipped.get(str(base))
     if not isinstance(below, dict):
@@ -91,15 +96,25 @@ def _check(
 ) -> None:
     """Refuse figures that no entry of the catalogue has, and units that measure something else."""
     units: dict[str, set[str]] = {"based_on": set(), "embodied": set(), "price": set()}
+    texts: dict[str, set[str]] = {"kind": set(), "memory_type": set()}
     for other in shipped.values():
         for key, figure in other.items() if isinstance(other, dict) else ():
             units.setdefault(key, set()).update({figure.unit} if isinstance(figure, Figure) else ())
+            if key in texts and isinstance(figure, str):
+                texts[key].add(figure)
     for key, figure in content.items():
         if key not in units:
             close = ", ".join(get_close_matches(key, sorted(units), n=3))
             hint = f"; did you mean {close}?" if close else ""
             raise document.error((*where, key), f"is not a figure of {section}{hint}")
+        if texts.get(key) and figure not in texts[key]:
+            rule = f"must be one of {', '.join(sorted(texts[key]))}, got {_shown(figure)}"
+            raise document.error((*where, key), rule)
         measured = {UNITS[unit][1] for unit in units[key]}
         if isinstance(figure, Figure) and measured and UNITS[figure.unit][1] not in measured:
             rule = f"must be in {' or '.join(sorted(units[key]))}, got {figure.unit}"
             raise document.error((*where, key, "unit"), rule)
+
+
+def _shown(value: object) -> str:
+    return repr(value.value if isinstance(value, Figure) else value)

@@ -362,3 +362,40 @@ def test_sources_name_what_is_fitted():
     assert parts(host=Host(dram_bytes=TB)).sources == (
         "accelerator.h100-sxm", "accelerator.generic-epyc-9755", "memory.ddr5-rdimm", "scenario.nov_2026_default",
     )  # fmt: skip
+
+
+PART = """name: Mine
+kind: gpu
+memory_type: hbm3
+memory: {value: 80, unit: GiB, source: x, confidence: vendor}
+memory_bandwidth: {value: 2, unit: TB/s, source: x, confidence: vendor}
+peak_bf16: {value: 500, unit: TFLOP/s, source: x, confidence: vendor}
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "other", "message"),
+    [
+        (
+            "kind: gpu",
+            "kind: gpuu",
+            r"part\.yaml:2:7: kind must be one of asic, cpu, gpu, unified, got 'gpuu'",
+        ),
+        ("memory_type: hbm3\n", "", r"part\.yaml:1:1: memory_type is missing; give it, or .* as based_on"),
+        ("hbm3", "hbm9", r"part\.yaml:3:14: memory_type must be one of ddr5, .*, got 'hbm9'"),
+        (
+            ", confidence: vendor",
+            "",
+            r"part\.yaml:4:9: memory must name its confidence \(verified, .*\), got None",
+        ),
+    ],
+)
+def test_a_hardware_file_with_a_slip_names_its_place(tmp_path, line, other, message):
+    file = tmp_path / "part.yaml"
+    file.write_text(PART)
+    assert load_catalogue().parts(System(accelerator=str(file))).accelerator.memory_bytes == 80 * 2**30
+    slip = tmp_path / "slip" / "part.yaml"
+    slip.parent.mkdir()
+    slip.write_text(PART.replace(line, other, 1))
+    with pytest.raises(InputError, match=message):
+        load_catalogue().parts(System(accelerator=str(slip)))

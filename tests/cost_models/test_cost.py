@@ -85,6 +85,18 @@ def test_bill_adds_up_to_the_capital_cost_and_names_its_prices():
     assert not any("NVMe" in item for item in by_item), "nothing is bought that is not fitted"
 
 
+def test_a_bill_has_no_digits_of_binary_arithmetic():
+    system = System("h100-sxm", 8, host=Host(dram_bytes=64.0 * 2**30))
+    rows = bill.bill_of_materials(
+        Design(model=None, system=system), load_catalogue(overrides={"memory.dram.usd_per_gb": 22})
+    )
+    dram = next(row for row in rows if row["unit"] == "GiB")
+    assert (dram["quantity"], dram["unit_price_usd"], dram["total_usd"]) == (64, 23.622320128, 1511.82848819)
+    for row in rows:
+        for key in ("quantity", "unit_price_usd", "total_usd"):
+            assert len(repr(row[key]).replace(".", "").strip("0")) <= 13, (row["item"], key, row[key])
+
+
 @pytest.mark.parametrize("name", ["generic-epyc-9755", "gb200", "tpu-v6e", "apple-m3-ultra"])
 def test_bill_of_parts_that_hold_their_memory_or_host(name):
     system = System(accelerator=name, accelerators=2)

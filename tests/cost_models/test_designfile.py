@@ -187,3 +187,20 @@ def test_every_field_of_the_records_can_be_written(
     record: type, rules: dict[str, fields.Rule], nested: set[str]
 ) -> None:
     assert {field.name for field in dataclasses.fields(record)} == set(rules) | nested
+
+
+@pytest.mark.parametrize(
+    ("prices", "message"),
+    [
+        ("{scenario: nov_2027}", r"bad\.yaml:2:20: prices\.scenario must be one of pre_shortage, .*; got 'nov_2027'"),
+        ("{set: {memory.drm.usd_per_gb: 3}}", r"bad\.yaml:2:39: prices\.set\.memory\.drm\.usd_per_gb no such figure"),
+        ("{set: {memory.dram.usd_per_gb: -3}}", r"bad\.yaml:2:40: .*usd_per_gb must be finite and >= 0, got -3"),
+        ("{set: {memory.dram.usd_per_gb: true}}", r"bad\.yaml:2:40: .*usd_per_gb must be a number, got True"),
+        ("{set: 7}", r"bad\.yaml:2:15: prices\.set must map figures"),
+    ],
+)
+def test_bad_prices_name_their_place(tmp_path: Path, prices: str, message: str) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(f"model: {{preset: llama-3.1-8b}}\nprices: {prices}\n")
+    with pytest.raises(InputError, match=message):
+        read_design_file(file).check_prices()
