@@ -71,7 +71,7 @@ def test_a_killed_training_a_removed_node_and_a_restarted_database_lose_nothing(
     recipe = yaml.safe_load((folder / "tiny.yaml").read_text())
     (folder / "seconds.yaml").write_text(
         yaml.safe_dump(
-            recipe | {"name": "seconds", "batch": 8, "sequence": 64, "steps": 60, "must_learn": -5.0}
+            recipe | {"name": "seconds", "batch": 8, "sequence": 64, "steps": 30, "must_learn": -5.0}
         )
     )
     text = (folder / "space.yaml").read_text().replace("tiny.yaml", "seconds.yaml")
@@ -112,7 +112,7 @@ def test_a_killed_training_a_removed_node_and_a_restarted_database_lose_nothing(
         wait_for(lambda: len(list(store.glob("*.json"))) >= 4, driver)
         cluster.remove_node(cluster.list_all_nodes()[1], allow_graceful=False)
         server.control("restart", "-m", "fast")
-        out, errors = driver.communicate(timeout=240)
+        out, errors = driver.communicate(timeout=500)
         assert driver.returncode == 0, errors.decode()
     finally:
         driver.kill()
