@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from cost_models import answers_acceleration as acceleration
 from cost_models import cost, tables
 from cost_models.catalogue import Catalogue
 from cost_models.design import DTYPE_BYTES, GIB, Design
@@ -55,6 +56,11 @@ def answers(evaluation: Evaluation, i: int | None = None) -> list[Answer]:
         ]
         if "ssd" in (design.serving.tables.tier, design.serving.tables.cache_tier):
             found.insert(5, _wear(design, result, catalogue))
+    if design.model.medusa_heads and design.serving.phase != "prefill":
+        found.append(Answer("Do the Medusa heads pay?", acceleration.guesses(design, result, catalogue)))
+    if design.serving.kv_budget:
+        sentence = acceleration.cut_cache(design, result, one, catalogue)
+        found.append(Answer("What does the cut KV cache save and cost?", sentence))
     found.append(_loading(design, result, one))
     return found
 

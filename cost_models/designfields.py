@@ -181,6 +181,10 @@ SERVING = {
     "concurrency": _integer(0, 1e9),  # 0: as many as the KV cache holds
     "prefill_chunk": _integer(1, 1e9),
     "kv_budget": _integer(0, 1e9),
+    "kv_window": _integer(1, 1e6),
+    "kv_pooling": _integer(1, 1e6),
+    "medusa_tree": _integer(0, 1024),
+    "medusa_acceptance": _TEXT,
     "utilisation": Rule("number", 0, 1, above=0, null=None),
 }
 
@@ -209,6 +213,7 @@ LIMITS = {
 
 QUALITY = {
     "bits_per_byte": Rule("number", 0, 1e6, null=None),
+    "model_bits_per_byte": Rule("number", 0, 1e6, null=None),
     "standard_error": Rule("number", 0, 1e6, null=None),
     "fidelity": _TEXT,
 }

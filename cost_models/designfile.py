@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cost_models import designfields as fields
-from cost_models import traffic
+from cost_models import speculation, traffic
 from cost_models.architecture import parameters
 from cost_models.design import (
     Attention,
@@ -94,6 +94,10 @@ class DesignFile:
                 for slot in ("dram", "cxl", "ssd", "remote")
             ),
             (("serving", "tables", "traffic"), lambda: traffic.Profile.load(placement.traffic)),
+            (
+                ("serving", "medusa_acceptance"),
+                lambda: speculation.acceptance(self.design.model, self.design.serving.medusa_acceptance),
+            ),
         ]
         for path, check in checks:
             try:
@@ -145,8 +149,8 @@ def design_file(document: Document, folder: Path) -> DesignFile:
         raise document.error(("prices", "scenario"), f"must be a name, got {scenario!r}")
     quality = None
     if data.get("quality") is not None:
-        names = tuple(fields.QUALITY)
-        given = _mapping(document, ("quality",), names)
+        given = _mapping(document, ("quality",), tuple(fields.QUALITY))
+        names = [name for name in fields.QUALITY if name != "model_bits_per_byte" or name in given]
         quality = {
             name: _value(document, ("quality", name), fields.QUALITY[name], given.get(name)) for name in names
         }

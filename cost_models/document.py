@@ -5,17 +5,19 @@ from typing import Any
 
 import numpy as np
 
-from cost_models import constants, latency, tables
+from cost_models import constants, kv_compression, latency, tables
 from cost_models.architecture import parameters
 from cost_models.carbon import Carbon
 from cost_models.catalogue.hypothetical import is_varied
 from cost_models.cost import Cost
 from cost_models.design import Design, Number
 from cost_models.energy import Energy
+from cost_models.kv_compression import Compression
 from cost_models.latency import Latency, Steps
 from cost_models.lookup import Lookup, Reads
 from cost_models.memory import Memory, layout_reasons
 from cost_models.parts import Parts
+from cost_models.speculation import Speculation
 
 # Figures of each record by their names in the document: those that arrays of designs are compared by ...
 _FIGURES = {
@@ -27,6 +29,8 @@ _FIGURES = {
     "energy": ("j_per_token", "average_w", "peak_w"),
     "cost": ("usd_per_mtok", "capex_usd", "opex_usd_per_year"),
     "carbon": ("operational_g_per_mtok", "embodied_kg"),
+    "speculation": ("accepted_tokens",),
+    "kv_compression": ("retained_score", "bits_factor"),
 }  # fmt: skip
 _READS = ("time_s", "stall_s", "hit_rate")
 # ... and those that explain one design.
@@ -36,6 +40,8 @@ _DETAILS = {
         "copies_per_node",
     ),
     "cost": ("usd_per_mtok_blended",),
+    "speculation": ("tokens_per_step",),
+    "kv_compression": ("kept_share", "selection_s", "score_spread"),
 }  # fmt: skip
 _READS_DETAILS = ("unique_fraction", "window_s", "rank_balance")
 
@@ -61,6 +67,8 @@ class Result:
     energy: Energy
     cost: Cost
     carbon: Carbon
+    speculation: Speculation
+    kv_compression: Compression
 
 
 def columns(design: Design, result: Result) -> dict[str, Number]:
@@ -110,11 +118,12 @@ def document(design: Design, result: Result, quality: Any = None) -> dict[str, A
             section = section.setdefault(step, {})
         section[key] = _plain(value)
     _leave_out(design, found)
+    _accelerations(design, result, found)
     found["lookup"]["reads_per_token"] = result.lookup.reads_per_token
     found["lookup"]["bytes_per_token"] = result.lookup.bytes_per_token
     found["tables"] = _tables(design)
     found["breakdown"] = breakdown(design, result)
-    found["quality"] = _quality(quality)
+    found["quality"] = _quality(quality, float(np.asarray(result.kv_compression.bits_factor)))
     if design.limits.bits_per_byte is not None and found["quality"] is not None:
         excess = found["quality"]["bits_per_byte"] - float(np.asarray(design.limits.bits_per_byte))
         found["violations"]["bits_per_byte"] = excess
@@ -142,6 +151,9 @@ def breakdown(design: Design, result: Result) -> list[dict[str, Any]]:
     if stall:
         tier = str(design.serving.tables.tier)
         rows.append(_row("table rows waited for", stall, tier))
+    chosen = float(np.asarray(result.kv_compression.selection_s))
+    if chosen and design.serving.phase == "prefill":
+        rows.append(_row("KV positions chosen", chosen, "memory"))
     if not design.serving.phase:
         rows.append(_row("host between steps", float(np.asarray(result.steps.host_s)), "overhead"))
     return rows
@@ -203,11 +215,38 @@ def _leave_out(design: Design, found: dict[str, Any]) -> None:
         found["lookup"]["hit_rate"] = None
 
 
-def _quality(quality: Any) -> dict[str, Any] | None:
+def _accelerations(design: Design, result: Result, found: dict[str, Any]) -> None:
+    """What speculation and a KV budget are and rest on; None without them."""
+    guessed, serving = result.speculation.acceptance, design.serving
+    if guessed is None or serving.phase == "prefill":
+        found["speculation"] = None
+    else:
+        found["speculation"] |= {
+            "heads": design.model.medusa_heads,
+            "acceptance": guessed.name,
+            "source": guessed.source,
+        }
+    if not serving.kv_budget:
+        found["kv_compression"] = None
+    else:
+        asked = {name: int(getattr(serving, f"kv_{name}")) for name in ("budget", "window", "pooling")}
+        found["kv_compression"] |= asked | {"source": kv_compression.source()}
+
+
+def _quality(quality: Any, factor: float) -> dict[str, Any] | None:
+    """bits_per_byte as served, with a cut KV cache; model_bits_per_byte as the proxy has it.
+
+    A quality that was documented before has both, and gives the same again.
+    """
     if quality is None:
         return None
-    get = quality.get if isinstance(quality, dict) else lambda name: getattr(quality, name)
-    return {name: get(name) for name in ("bits_per_byte", "standard_error", "fidelity")}
+    get = quality.get if isinstance(quality, dict) else lambda name: getattr(quality, name, None)
+    own = get("model_bits_per_byte")
+    own = get("bits_per_byte") if own is None else own
+    return {
+        "bits_per_byte": None if own is None else own * factor, "model_bits_per_byte": own,
+        "standard_error": get("standard_error"), "fidelity": get("fidelity"),
+    }  # fmt: skip
 
 
 def _plain(value: Any) -> Any:

@@ -11,7 +11,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cost_models import carbon, cost, document, energy, latency, lookup, memory, records
+from cost_models import (
+    carbon,
+    cost,
+    document,
+    energy,
+    kv_compression,
+    latency,
+    lookup,
+    memory,
+    records,
+    speculation,
+)
 from cost_models.catalogue import Catalogue, load_catalogue
 from cost_models.design import Design, Number, System
 from cost_models.document import Result
@@ -95,14 +106,24 @@ def _models(design: Design, catalogue: Catalogue) -> Result:
     model, system, serving = design.model, design.system, design.serving
     parts = _parts(catalogue, system)
     held = memory.fit(design, parts)
-    steps = latency.steps(model, serving, parts, held.concurrency)
+    guessed = speculation.speculate(model, serving)
+    steps = latency.steps(model, serving, parts, held.concurrency, guessed.tokens_per_step)
     rows = lookup.lookup(design, parts, steps)
-    served = latency.estimate(steps, rows.decode.stall_s, rows.prefill.stall_s, memory.replicas(design))
+    kept = kv_compression.compress(model, serving, parts)
+    served = latency.estimate(
+        steps,
+        rows.decode.stall_s,
+        rows.prefill.stall_s + kept.selection_s,
+        memory.replicas(design),
+        guessed.accepted_tokens,
+    )
     rate = served.output_tokens_per_s
-    spent = energy.energy(parts, system, energy.work_per_token(steps, rows), rate, catalogue)
+    spent = energy.energy(
+        parts, system, energy.work_per_token(steps, rows, guessed.accepted_tokens), rate, catalogue
+    )
     money = cost.cost(parts, system, serving, spent, rate, catalogue)
     made = carbon.carbon(parts, system, serving, spent, rate, catalogue)
-    return Result(parts, held, steps, rows, served, spent, money, made)
+    return Result(parts, held, steps, rows, served, spent, money, made, guessed, kept)
 
 
 def _parts(catalogue: Catalogue, system: System) -> Parts:

@@ -19,7 +19,7 @@ from search_spaces.schema import (
     TablesSpec,
 )
 
-TABLES, ENGRAM = "serving.tables.", "model.engram_"
+TABLES, ENGRAM, MEDUSA = "serving.tables.", "model.engram_", "serving.medusa_"
 SHARE, ROWS = "model.engram_share", "model.engram_rows"
 
 

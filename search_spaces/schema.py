@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from cost_models.design import DTYPE_BYTES, TIERS
 from cost_models.replacement import POLICIES
+from cost_models.speculation import MOST_NODES, PUBLISHED
 
 T = TypeVar("T")
 
@@ -249,6 +250,10 @@ class ServingSpec(Strict):
     output_tokens: Free[Count] = 512
     concurrency: Free[Count] = 8
     kv_budget: Free[Whole] = 0
+    kv_window: Free[Count] = 32
+    kv_pooling: Free[Count] = 7
+    medusa_tree: Free[Annotated[int, Field(strict=True, ge=0, le=MOST_NODES)]] = 63
+    medusa_acceptance: str = PUBLISHED
     tables: TablesSpec = TablesSpec()
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cost_models.design import GIB, Design, Engram, Host, Limits, Model, Serving, System, TablePlacement
 from cost_models.errors import InputError
 from search_spaces import budget, hardware
-from search_spaces.fields import DEFAULTS, TABLES
+from search_spaces.fields import DEFAULTS, MEDUSA, TABLES
 from search_spaces.parameters import Parameter, layers_of
 from search_spaces.reading import one_of
 from search_spaces.schema import QualitySpec
@@ -40,7 +40,7 @@ class Space:
     text: str = field(repr=False, compare=False)
     file: str = field(compare=False)
     phase: str = ""
-    _grids: dict[bool, Any] = field(default_factory=dict, repr=False, compare=False)
+    _grids: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
@@ -80,10 +80,10 @@ class Space:
         Values are (combinations,) arrays; a parameter that does not apply is None there (see `at`). Above
         about a million combinations it is a fixed sample of them. `rows` picks some of the combinations.
         """
-        has_tables = model.engram is not None
-        if has_tables not in self._grids:
-            self._grids[has_tables] = self._grid(has_tables)
-        values, fields = self._grids[has_tables]
+        key = self.idle(model)
+        if key not in self._grids:
+            self._grids[key] = self._grid(key)
+        values, fields = self._grids[key]
         if rows is not None:
             values = {name: column[rows] for name, column in values.items()}
             fields = {name: v[rows] if isinstance(v, np.ndarray) else v for name, v in fields.items()}
@@ -146,16 +146,21 @@ class Space:
             raise InputError(f"{name} {one_of(known, name)}")
         return DEFAULTS | self.fixed | dict(params)
 
-    def _grid(self, has_tables: bool) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        free = tuple(p for p in self.hardware_parameters if has_tables or not p.name.startswith(TABLES))
+    @staticmethod
+    def idle(model: Model) -> tuple[str, ...]:
+        """Beginnings of hardware parameters that mean nothing for a model: it has other combinations than others."""
+        without = [(TABLES, model.engram is None), (MEDUSA, not model.medusa_heads)]
+        return tuple(beginning for beginning, idle in without if idle)
+
+    def _grid(self, idle: tuple[str, ...]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        free = tuple(p for p in self.hardware_parameters if not p.name.startswith(idle))
         codes, _ = hardware.combinations(free)
         count = len(next(iter(codes.values()))) if codes else 1
-        # without tables their placement is whatever the file would say first, or fixed
+        # without tables their placement is whatever the file would say first, or fixed; likewise a tree of guesses
         fields = DEFAULTS | self.fixed
-        if not has_tables:
-            fields |= {k: v for k, v in DEFAULTS.items() if k.startswith(TABLES)}
+        fields |= {k: v for k, v in DEFAULTS.items() if k.startswith(idle)}
         fields |= {p.name: hardware.column(p, codes[p.name], DEFAULTS[p.name]) for p in free}
-        mask = hardware.possible(fields, has_tables, count)
+        mask = hardware.possible(fields, TABLES not in idle, count)
         if not mask.any():
             raise InputError(
                 f"{self.file}: no combination of system and serving can exist: tensor x data x pipeline parallel "
@@ -204,7 +209,7 @@ _PLAIN_MODEL_FIELDS = ("medusa_heads", "weights_dtype", "experts_dtype", "tables
 _HOST_NAMES = ("cpu", "dram_tier", "cxl_tier", "ssd_tier", "remote_tier")
 _SERVING_NUMBERS = (
     "tensor_parallel", "expert_parallel", "data_parallel", "pipeline_parallel", "input_tokens",
-    "output_tokens", "concurrency", "kv_budget",
+    "output_tokens", "concurrency", "kv_budget", "kv_window", "kv_pooling", "medusa_tree", "medusa_acceptance",
 )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ def front_of(
     rows = np.flatnonzero(scores.feasible)
     if not len(rows):
         return [], 0
-    minimised = with_quality(space, scores.minimised[rows], loss)
+    minimised = with_quality(space, scores.minimised[rows], loss, scores.bits_factor[rows])
     # first among themselves: that leaves few to compare with the study
     chosen = np.flatnonzero(non_dominated(minimised, keep_equal=False))
     together = np.concatenate([minimised[chosen], others])

@@ -55,7 +55,7 @@ class Landscape:
     def __init__(self, space: Space, catalogue: cost_models.Catalogue, seed: int = 0) -> None:
         self.space, self.catalogue = space, catalogue
         self._analytic = np.array([name != QUALITY for name in space.objectives])
-        self._screens: dict[bool, NDArray[np.int64]] = {}
+        self._screens: dict[tuple[str, ...], NDArray[np.int64]] = {}
         fronts = self._screen(np.random.default_rng(seed))
         count = int(self._analytic.sum())
         everything = np.concatenate(fronts) if fronts else np.ones((1, count))
@@ -102,7 +102,7 @@ class Landscape:
 
         And the values of its best compromise; none where no hardware is feasible.
         """
-        values, scores = self._scores(model, self._screens.get(model.engram is not None))
+        values, scores = self._scores(model, self._screens.get(self.space.idle(model)))
         good = np.flatnonzero(scores.feasible)
         analytic = scores.minimised[good][:, self._analytic]
         chosen = non_dominated(analytic) if analytic.shape[1] else np.arange(len(good)) == 0
@@ -121,7 +121,7 @@ class Landscape:
     def _screen(self, generator: np.random.Generator) -> list[Matrix]:
         """Hardware that is on the front of some random model; later candidates are scored on it alone."""
         fronts: list[Matrix] = []
-        found: dict[bool, set[int]] = {}
+        found: dict[tuple[str, ...], set[int]] = {}
         work, tried = 0, 0
         most = _SCREEN_MODELS if self.space.model_parameters else 1
         while work < _SCREEN_WORK and tried < most:
@@ -138,7 +138,7 @@ class Landscape:
                 continue
             chosen = non_dominated(analytic)
             fronts.append(analytic[chosen])
-            found.setdefault(model.engram is not None, set()).update(good[chosen].tolist())
+            found.setdefault(self.space.idle(model), set()).update(good[chosen].tolist())
         if work >= 2000:  # a small grid needs no screen
             self._screens = {k: np.array(sorted(rows)) for k, rows in found.items() if rows}
         return fronts

@@ -19,10 +19,12 @@ class Scores:
 
     minimised: (n, objectives) float64, less is better; NaN in the column of quality until it is known.
     feasible: (n,) bool, without the quality limit.
+    bits_factor: (n,) what the model's loss is multiplied by when it is served so (a cut KV cache).
     """
 
     minimised: Matrix
     feasible: NDArray[np.bool_]
+    bits_factor: NDArray[np.float64]
 
 
 def score(space: Space, design: Design, catalogue: cost_models.Catalogue) -> Scores:
@@ -34,4 +36,5 @@ def score(space: Space, design: Design, catalogue: cost_models.Catalogue) -> Sco
         if name != QUALITY:
             columns[:, index] = cost_models.OBJECTIVES[name].value(evaluation)
     feasible = np.broadcast_to(np.asarray(evaluation.feasible, dtype=bool), (count,))
-    return Scores(columns * signs(space.objectives), feasible)
+    factor = np.broadcast_to(np.asarray(evaluation["kv_compression.bits_factor"], dtype=float), (count,))
+    return Scores(columns * signs(space.objectives), feasible, factor)

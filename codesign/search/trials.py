@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import cost_models
 from codesign.front import Matrix
@@ -42,7 +43,7 @@ def evaluated(
     """Evaluate one scalar design; quality as in the document, or None where it is not known."""
     evaluation = cost_models.evaluate(design, catalogue)
     document = evaluation.document(quality=quality)
-    loss = quality["bits_per_byte"] if quality else np.nan
+    loss = document["quality"]["bits_per_byte"] if quality else np.nan  # as served
     values = tuple(
         float(loss if name == QUALITY else cost_models.OBJECTIVES[name].value(evaluation))
         for name in space.objectives
@@ -53,12 +54,14 @@ def evaluated(
     return Evaluated(values, violations, document)
 
 
-def with_quality(space: Space, minimised: Matrix, loss: float | None) -> Matrix:
-    """Scores with the column of the quality filled in."""
+def with_quality(
+    space: Space, minimised: Matrix, loss: float | None, factor: NDArray[np.float64] | float = 1.0
+) -> Matrix:
+    """Scores with the column of the quality filled in: the model's loss times what serving makes of it, (n,)."""
     if QUALITY not in space.objectives or loss is None:
         return minimised
     filled = minimised.copy()
-    filled[:, space.objectives.index(QUALITY)] = loss
+    filled[:, space.objectives.index(QUALITY)] = loss * factor
     return filled
 
 

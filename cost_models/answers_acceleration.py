@@ -1,0 +1,91 @@
+"""Do guessed tokens and a cut KV cache pay? In words, each against the same design without it."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cost_models import kv_compression
+from cost_models.catalogue import Catalogue
+from cost_models.design import Design
+from cost_models.document import Result
+from cost_models.evaluation import Evaluation, evaluate
+
+_MOST_SEQUENCES = 4096
+
+
+def guesses(design: Design, result: Result, catalogue: Catalogue) -> str:
+    """What the Medusa heads yield, by whose figures, and up to how many sequences they pay."""
+    guessed = result.speculation
+    assert guessed.acceptance is not None
+    nodes = int(np.asarray(guessed.tokens_per_step)) - 1
+    counts = np.unique(np.append(2 ** np.arange(np.log2(_MOST_SEQUENCES) + 1), _concurrency(result))).astype(
+        int
+    )
+    gains = _tpot(_without_heads(_served(design, counts)), catalogue) / _tpot(
+        _served(design, counts), catalogue
+    )
+    now = float(gains[counts == _concurrency(result)][0])
+    paying = counts[gains > 1]
+    until = (
+        f"they pay up to {paying.max():,} sequences a replica"
+        if len(paying)
+        else "they pay at no number of sequences"
+    )
+    if len(paying) == len(counts):
+        until = f"they pay at all numbers of sequences up to {_MOST_SEQUENCES:,}"
+    return (
+        f"{'Yes' if now > 1 else 'No'}: {design.model.medusa_heads} heads and {nodes} guesses a step yield "
+        f"{float(np.asarray(guessed.accepted_tokens)):.2f} tokens, and a token takes {_factor(now)} here "
+        f"({_factor(float(gains[0]))} with one sequence); {until}. Acceptance: {guessed.acceptance.name}, "
+        f"{guessed.acceptance.source}. The text is the same, so bits per byte are too."
+    )
+
+
+def cut_cache(design: Design, result: Result, one: Evaluation, catalogue: Catalogue) -> str:
+    """What the cut cache saves in memory and time, what choosing costs, and what quality it is expected to cost."""
+    kept, serving = result.kv_compression, design.serving
+    share, prompt = float(np.asarray(kept.kept_share)), int(serving.input_tokens)
+    if share >= 1:
+        return f"Nothing: the prompt of {prompt:,} tokens is within the {int(serving.kv_budget):,} positions."
+    whole = replace(design, serving=replace(serving, kv_budget=0))
+    more, fewer = (
+        evaluate(replace(d, serving=replace(d.serving, concurrency=0)), catalogue) for d in (design, whole)
+    )
+    said = f"{int(serving.kv_budget):,} of {prompt:,} prompt positions stay ({100 * share:.0f} %)"
+    room = (
+        f"{float(more['memory.concurrency']):,.0f} sequences a replica fit instead of "
+        f"{float(fewer['memory.concurrency']):,.0f}"
+    )
+    times = ""
+    if serving.phase != "prefill":
+        gain = float(evaluate(whole, catalogue)["latency.tpot_s"] / one["latency.tpot_s"])
+        times = f", a token takes {_factor(gain)}"
+    chosen = 1e3 * float(np.asarray(kept.selection_s))
+    choice = "" if serving.phase == "decode" else f", choosing them adds {chosen:.3g} ms to a prompt"
+    return (
+        f"{said}: {room}{times}{choice}. {100 * float(np.asarray(kept.retained_score)):.1f} +- "
+        f"{100 * float(np.asarray(kept.score_spread)):.1f} % of the long-context score stays, counted as "
+        f"{100 * (float(np.asarray(kept.bits_factor)) - 1):.1f} % more bits per byte (an estimate). "
+        f"Source: {kv_compression.source()}."
+    )
+
+
+def _concurrency(result: Result) -> int:
+    return max(1, int(float(np.asarray(result.memory.concurrency))))
+
+
+def _served(design: Design, counts: NDArray[np.int64]) -> Design:
+    return replace(design, serving=replace(design.serving, concurrency=counts))
+
+
+def _without_heads(design: Design) -> Design:
+    return replace(design, model=replace(design.model, medusa_heads=0))
+
+
+def _tpot(design: Design, catalogue: Catalogue) -> NDArray[np.float64]:
+    return np.asarray(evaluate(design, catalogue)["latency.tpot_s"])
+
+
+def _factor(gain: float) -> str:
+    return f"1/{gain:.2f} of the time" if gain >= 1 else f"{1 / gain:.2f} times as long"
