@@ -32,7 +32,7 @@ def fitted() -> dict[str, dict[str, dict[str, float]]]:
 def of(part: str) -> Constants:
     """Constants of one part by class; those that were not fitted on it are the prior's."""
     prior, own = fitted()[PRIOR], fitted().get(part) or _measured(part)
-    return {kind: dict(own.get(kind, values)) for kind, values in prior.items()}
+    return {kind: {**values, **own.get(kind, {})} for kind, values in prior.items()}
 
 
 @lru_cache(maxsize=1024)

@@ -107,7 +107,7 @@ def _models(design: Design, catalogue: Catalogue) -> Result:
     parts = _parts(catalogue, system)
     held = memory.fit(design, parts)
     guessed = speculation.speculate(model, serving)
-    steps = latency.steps(model, serving, parts, held.concurrency, guessed.tokens_per_step)
+    steps = latency.steps(model, serving, parts, held.running, guessed.tokens_per_step)
     rows = lookup.lookup(design, parts, steps)
     kept = kv_compression.compress(model, serving, parts)
     served = latency.estimate(
@@ -116,6 +116,7 @@ def _models(design: Design, catalogue: Catalogue) -> Result:
         rows.prefill.stall_s + kept.selection_s,
         memory.replicas(design),
         guessed.accepted_tokens,
+        held.concurrency,
     )
     rate = served.output_tokens_per_s
     spent = energy.energy(

@@ -4,7 +4,8 @@
 lookup run beside the layers before it. `estimate` adds what the lookups do not hide and serves a request mix:
     decode step   all sequences in flight, at the mean context, input + output / 2
     TPOT          (decode step + host + stall) / accepted + (C - 1) / (output - 1) x prefill
-since each of the other C - 1 requests interrupts a request's decoding with its own prefill once.
+since each of the other C - 1 requests interrupts a request's decoding with its own prefill once, inside steps whose
+host time is counted. Requests for which the KV cache has no room wait until others have ended.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from cost_models.design import Model, Name, Number, Serving
 from cost_models.distinct import Distinct
 from cost_models.operators import ACTIVATION_BYTES, COMPUTE_TYPES, Floats, operators
 from cost_models.parts import Parts
-from cost_models.plans import plan, targets
+from cost_models.plans import targets
 
 # Start of a transfer between two accelerators: aiconfigurator's constant, systems/h100_sxm.yaml (p2p_latency).
 _TRANSFER_S = 10e-6
@@ -70,7 +71,7 @@ def steps(
 ) -> Steps:
     """Time the steps of a model on its parts.
 
-    batch: sequences in flight per replica; None: serving.concurrency.
+    batch: sequences decoded at once per replica; None: serving.concurrency.
     tokens_per_sequence: new tokens per sequence that one decode step checks (more than 1 with speculation).
     """
     batch = serving.concurrency if batch is None else batch
@@ -90,10 +91,12 @@ def estimate(
     stall_prefill_s: Number = 0.0,
     replicas: Number = 1,
     accepted_tokens: Number = 1.0,
+    in_flight: Number | None = None,
 ) -> Latency:
     """Serve a request mix (or one phase) with the given stalls per decode step and per whole prefill.
 
     replicas: copies of the model; accepted_tokens: per sequence and decode step (more than 1 with speculation).
+    in_flight: sequences per replica, those that wait with them; None: all are decoded at once.
     """
     serving, batch = steps.serving, steps.batch
     decode = steps.decode_step_s + stall_decode_s
@@ -105,12 +108,17 @@ def estimate(
         ttft, tpot = 0.0 * decode, decode / accepted_tokens
         rate = batch / tpot
     else:
-        decode, prefill = decode + steps.host_s, prefill + steps.host_s
+        decode = decode + steps.host_s
         output = np.maximum(serving.output_tokens, 2)
         lanes = np.maximum(batch / serving.data_parallel, 1.0)  # requests that share one rank's steps
         tpot = decode / accepted_tokens + (lanes - 1.0) / (output - 1.0) * prefill
+        prefill = prefill + steps.host_s
         ttft = prefill + 0.5 * decode * (lanes > 1.0)  # a new request waits for the running step
-        rate = batch * output / (ttft + (output - 1.0) * tpot)
+        served_s = ttft + (output - 1.0) * tpot
+        rate = batch * output / served_s
+        if in_flight is not None:
+            # by Little's law a request spends in_flight / (batch / served_s) from end to end
+            ttft = ttft + (in_flight / batch - 1.0) * served_s
     return Latency(ttft, tpot, decode, prefill, replicas * rate, rate / ranks)
 
 
@@ -216,7 +224,7 @@ def _steps(model: Model, phase: str, one: dict[str, Floats], fitted: str) -> dic
     machine, layout = _machine(one, fitted), _layout(one)
     zero, stages = np.zeros_like(one["batch"]), one["pipeline"]
     piped = bool((stages > 1).any())
-    result: dict[str, Floats] = {"host_s": zero + _host_s(model, fitted)}
+    result: dict[str, Floats] = {"host_s": zero + constants.of(fitted)["host"]["step_s"]}
     for which, work in (("decode", _decode_work(one, phase)), ("prefill", _prefill_work(one, phase))):
         if phase in ("", which):
             done = passes.run(model, which, work, machine, layout)
@@ -236,12 +244,6 @@ def _steps(model: Model, phase: str, one: dict[str, Floats], fitted: str) -> dic
     result["decode_tokens"] = result["decode_tokens"] * stages
     result["prefill_chunks"] = work.chunks
     return result
-
-
-def _host_s(model: Model, fitted: str) -> float:
-    """Time of a served step in which no kernel runs: the engine's scheduling, and gaps between kernels."""
-    ready = plan(model, "decode", fitted)
-    return ready.constants["host"]["step_s"] + ready.constants["host"]["gap_s"] * ready.runs
 
 
 def _decode_work(one: dict[str, Floats], phase: str) -> passes.Work:

@@ -35,6 +35,7 @@ class OperatorTable:
     flops, activation_bytes, sharded_bytes: per token; tensor parallelism divides the FLOPs where `sharded`,
         and always the second kind of bytes.
     weight_bytes: read once per pass; divided by tensor parallelism where `sharded`.
+    inner, sharded_inner: length of the sums of a matrix product; tensor parallelism divides the second.
     last_token: runs for the last token of each sequence only.
     kv_heads: of attention; 0 is one latent shared by all heads (a copy on every rank).
     context_flops: attention, per query token and context token, all heads; context_bytes: KV cache of one
@@ -56,6 +57,8 @@ class OperatorTable:
     activation_bytes: Floats
     sharded_bytes: Floats
     weight_bytes: Floats
+    inner: Floats
+    sharded_inner: Floats
     kv_heads: Floats
     context_flops: Floats
     context_bytes: Floats

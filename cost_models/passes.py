@@ -109,25 +109,30 @@ def _kernels(ready: Plan, work: Work, machine: Machine, layout: Layout, keep: bo
     if len(k.types) > 1:
         rates = np.concatenate([rates, *(basis[:4] / machine.peak_flops[name] for name in k.types[1:])])
     time = np.einsum("rk,kd->rd", k.memory, basis / machine.memory_bandwidth)
-    length = np.einsum("rk,kd->rd", k.flops, rates)
-    compute = (length + length * length) * k.long_s / (k.compute + k.sustained * length)
+    compute = np.einsum("rk,kd->rd", k.compute, rates)
+    overhead = np.einsum("rk,kd->rd", k.overhead_s, basis[4:])
     memory = time.copy() if keep else time
-    np.maximum(time[: k.products], compute, out=time[: k.products])
-    time += k.overhead_s
+    products = time[: k.products]
+    if keep:
+        computed = np.zeros_like(time)
+        computed[: k.products] = compute
+    compute *= compute
+    products *= products
+    products += compute
+    np.sqrt(products, out=products)
+    time += overhead
     sums = np.einsum("sr,rd->sd", k.weights, time)
     totals = np.einsum("sk,kd->sd", k.totals, basis)
     totals = totals[::2] * work.chunks + totals[1::2]
     flops = {name: totals[i + 1] for i, name in enumerate(k.types)}
     result = Pass(sums[0] * work.chunks + sums[1], totals[0], sums[2:], flops)
     if keep:
-        computed = np.zeros_like(time)
-        computed[: k.products] = compute
         done = np.zeros_like(time)
         for i in range(len(k.types)):
-            done[: k.products] += np.einsum("rk,kd->rd", k.flops[:, 4 * i : 4 * i + 4] * k.long_s, basis[:4])
+            done[: k.products] += np.einsum("rk,kd->rd", k.flops[:, 4 * i : 4 * i + 4], basis[:4])
         moved = np.einsum("rk,kd->rd", k.bytes, basis)
         result.timed.append(
-            Timed("kernel", k.rows, rooflines.Term(time, computed, memory, k.overhead_s), done, moved)
+            Timed("kernel", k.rows, rooflines.Term(time, computed, memory, overhead), done, moved)
         )
     return result
 
@@ -158,8 +163,8 @@ def _add_attention(
         reread = (0.5 * (work.chunks - 1.0) * work.sequences) * seen * cache
         moved = column["sharded_bytes"] * (work.sequences * work.context / tensor) + reread
         term = rooflines.prefill_attention(
-            flops / machine.peak_flops["bf16"], moved / machine.memory_bandwidth, work.chunks,
-            ready.constants["prefill_attention"],
+            flops / machine.peak_flops["bf16"], moved / machine.memory_bandwidth,
+            0.5 * (work.chunks + 1.0) * seen, work.chunks, ready.constants["prefill_attention"],
         )  # fmt: skip
     else:
         flops = column["context_flops"] * (work.sequences * work.queries / tensor) * seen

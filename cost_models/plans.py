@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from cost_models import constants
+from cost_models import constants, rooflines
 from cost_models.design import Model
-from cost_models.operators import COMPUTE_TYPES, KINDS, Floats, operators
+from cost_models.operators import COMPUTE_TYPES, Floats, operators
 
 BASIS = 6
 _SHAPE_COLUMNS = (
     "flops", "activation_bytes", "sharded_bytes", "weight_bytes", "kv_heads", "context_flops",
-    "context_bytes", "window", "sharded", "last_token",
+    "context_bytes", "window", "inner", "sharded_inner", "sharded", "last_token",
 )  # fmt: skip
 
 
@@ -43,8 +43,9 @@ class Kernels:
     """Matrix products (the first `products` rows) and element-wise passes, with their constants.
 
     bytes: (rows, 6). memory: the same over the achievable share of bandwidth.
-    flops: (products, 4 x types), columns T, T / t, O, O / t of each compute type, over `long_s`.
-    compute, sustained, long_s: (products, 1) constants of rooflines.gemm; overhead_s: (rows, 1).
+    flops: (products, 4 x types), columns T, T / t, O, O / t of each compute type. compute: the same over the
+        achievable share of the peak.
+    overhead_s: (rows, 2), columns 1, 1 / t.
     weights: (2 + targets, rows): runs in every chunk, runs once per prompt, runs before each target.
     totals: (2 + 2 x types, 6) sums over rows of bytes, then of the FLOPs of each type: of every chunk, and once
         per prompt.
@@ -57,8 +58,6 @@ class Kernels:
     memory: Floats
     flops: Floats
     compute: Floats
-    sustained: Floats
-    long_s: Floats
     overhead_s: Floats
     weights: Floats
     totals: Floats
@@ -73,19 +72,16 @@ class Plan:
     experts: Rows
     collectives: Rows
     constants: constants.Constants
-    runs: float  # kernels of one pass without its collectives
 
 
 @lru_cache(maxsize=2048)  # a study of hundreds of models is costed again on two phases of a few parts each
 def plan(model: Model, phase: str, fitted: str) -> Plan:
     """The plan of a phase ("prefill" or "decode") with the constants fitted on a part (or the prior)."""
-    table = operators(model)
     fit = constants.of(fitted)
     attention, experts, collectives = (
         _rows(model, phase, (k,)) for k in ("attention", "experts", "collective")
     )
-    runs = float(sum(table.count[table.rows(kind, phase)].sum() for kind in KINDS if kind != "collective"))
-    return Plan(_kernels(model, phase, fit), attention, experts, collectives, fit, runs)
+    return Plan(_kernels(model, phase, fit), attention, experts, collectives, fit)
 
 
 def targets(model: Model) -> tuple[int, ...]:
@@ -129,11 +125,11 @@ def _kernels(model: Model, phase: str, fit: constants.Constants) -> Kernels:
     table = operators(model)
     kinds = [table.kind[members[0]] for members in rows.members]
     count = kinds.index("elementwise")  # products come first
-    classes = [fit["gemm_bf16" if compute == "bf16" else "gemm_fp8"] for compute in rows.compute[:count]]
-    classes += [fit["elementwise"]] * (len(kinds) - count)
+    products = [rooflines.for_type(fit, "gemm", compute) for compute in rows.compute[:count]]
+    passes = [fit["elementwise"]] * (len(kinds) - count)
 
-    def constant(name: str, of: int) -> Floats:
-        return np.array([float(one[name]) for one in classes[:of]])[:, None]
+    def constant(name: str, classes: list[dict[str, float]]) -> Floats:
+        return np.array([one[name] for one in classes])
 
     column = {name: values[:, 0] for name, values in rows.columns.items()}
     last, sharded = column["last_token"], column["sharded"]
@@ -149,13 +145,15 @@ def _kernels(model: Model, phase: str, fit: constants.Constants) -> Kernels:
         place = 4 * types.index(rows.compute[row]) + 2 * int(last[row]) + int(sharded[row])
         flops[row, place] = column["flops"][row]
     weights = np.vstack([rows.count * (1 - last), rows.count * last, rows.before])
-    long_s = constant("long_s", count)
+    overhead = np.zeros((len(kinds), 2))
+    overhead[:, 0] = constant("overhead_s", products + passes)
+    step = constant("step_s", products)
+    overhead[:count, 0] += step * column["inner"][:count]
+    overhead[:count, 1] = step * column["sharded_inner"][:count]
     totals = np.zeros((2 + 2 * len(types), BASIS))
     totals[:2] = weights[:2] @ moved
     for i in range(len(types)):
         totals[2 + 2 * i : 4 + 2 * i, :4] = weights[:2, :count] @ flops[:, 4 * i : 4 * i + 4]
-    return Kernels(
-        rows, count, types, moved, moved / constant("memory", len(kinds)), flops / long_s,
-        constant("compute", count), constant("sustained", count), long_s, constant("overhead_s", len(kinds)), weights,
-        totals,
-    )  # fmt: skip
+    memory = moved / constant("memory", products + passes)[:, None]
+    compute = flops / constant("compute", products)[:, None]
+    return Kernels(rows, count, types, moved, memory, flops, compute, overhead, weights, totals)

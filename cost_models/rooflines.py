@@ -25,26 +25,27 @@ class Term:
     overhead_s: Number
 
 
-def gemm(compute_s: Floats, memory_s: Floats, constants: dict[str, float]) -> Term:
-    """Matrix product from F/P and B/W: overhead + max of the two at their achievable shares.
+def gemm(compute_s: Floats, memory_s: Floats, inner: Floats, constants: dict[str, float]) -> Term:
+    """Matrix product from F/P and B/W at their achievable shares: overhead + walk + the root of their squares.
 
-    A kernel that runs long is slowed by the power limit: the share of peak goes from `compute` to `sustained`
-    as F/P passes `long_s`.
+    inner: length of the sums on this rank. However few blocks a product has, each walks all of it: `step_s` per
+    value, which shows in the narrow products of small batches and high tensor parallelism.
     """
-    length = compute_s * (1.0 / constants["long_s"])
-    compute = compute_s * (1.0 + length) / (constants["compute"] + constants["sustained"] * length)
+    compute = compute_s * (1.0 / constants["compute"])
     memory = memory_s * (1.0 / constants["memory"])
-    return Term(
-        np.maximum(compute, memory) + constants["overhead_s"], compute, memory, constants["overhead_s"]
-    )
+    overhead = constants["overhead_s"] + constants["step_s"] * inner
+    return Term(np.sqrt(compute * compute + memory * memory) + overhead, compute, memory, overhead)
 
 
 def prefill_attention(
-    compute_s: Floats, memory_s: Floats, chunks: Floats, constants: dict[str, float]
+    compute_s: Floats, memory_s: Floats, walked: Floats, chunks: Floats, constants: dict[str, float]
 ) -> Term:
-    """Causal attention of whole prompts, read in so many chunks: overheads + F/P + B/W at their shares."""
+    """Causal attention of whole prompts: overheads + walk + F/P + B/W at their shares.
+
+    walked: tokens that the last block of queries passes one after the other, over all chunks.
+    """
     compute, memory = compute_s / constants["compute"], memory_s / constants["memory"]
-    overhead = chunks * constants["overhead_s"]
+    overhead = chunks * constants["overhead_s"] + walked * constants["step_s"]
     return Term(overhead + compute + memory, compute, memory, overhead)
 
 
@@ -102,5 +103,5 @@ def all_reduce(
 
 
 def for_type(constants: Constants, kind: str, compute_type: str) -> dict[str, float]:
-    """Constants of a class at a compute type; four-bit products have those of eight-bit ones."""
-    return constants[f"{kind}_bf16" if compute_type == "bf16" else f"{kind}_fp8"]
+    """Constants of a class at a compute type."""
+    return constants[f"{kind}_{compute_type}"]

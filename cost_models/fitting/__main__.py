@@ -12,9 +12,8 @@ from collections import defaultdict
 import numpy as np
 
 from cost_models import constants, plans
-from cost_models.fitting.classes import one_share
 from cost_models.fitting.held_out import leave_one_out, model_points
-from cost_models.fitting.recipe import Entry, fit_a100, fit_h100, fit_sampled
+from cost_models.fitting.recipe import PARTS, Entry, fit_part
 
 # Whole steps of five models against the same database's interpolated kernels (benchmarks/accuracy.py).
 _OWN_FIT_ERRORS = {"h200-sxm": 0.06, "b200-sxm": 0.07}
@@ -28,8 +27,6 @@ _TRANSFER_ERRORS = {
 _A100_ERROR = 0.12
 _SAME_CHIP = {"a100-40-sxm": "a100-80-sxm", "b300-sxm": "b200-sxm", "gb200": "b200-sxm"}
 _HOST_STEP_S = 0.5e-3
-# Between two kernels of a CUDA graph: 3.4 us per kernel that runs 2.9 us (developer.nvidia.com/blog/cuda-graphs).
-_GAP_S = 0.5e-6
 
 
 def main() -> None:
@@ -37,10 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m cost_models.fitting", description=__doc__)
     parser.add_argument("--check", action="store_true", help="report only; leave constants.yaml as it is")
     arguments = parser.parse_args()
-    h100 = fit_h100()
-    a100 = fit_a100(h100["prefill_attention"].fit.values["compute"])
-    fits = {"h100-sxm": h100, "h200-sxm": fit_sampled("h200-sxm"), "b200-sxm": fit_sampled("b200-sxm"),
-            "a100-80-sxm": a100}  # fmt: skip
+    fits = {part: fit_part(part) for part in PARTS}
     if not arguments.check:
         _write(fits, float("nan"))
         _write(fits, float(np.mean([abs(point.error) for point in model_points()])))
@@ -48,7 +42,8 @@ def main() -> None:
 
 
 def _write(fits: dict[str, dict[str, Entry]], error: float) -> None:
-    prior = {**fits["h100-sxm"], "elementwise": fits["a100-80-sxm"]["elementwise"]}
+    # A class that the H100 does not have is that of the next part that has it.
+    prior = {kind: entry for part in reversed(PARTS) for kind, entry in fits[part].items()}
     accelerators = {"prior": prior, **fits}
     lines = [
         "# Written by `python -m cost_models.fitting`; do not edit. Seconds and shares of peak; bytes per value.",
@@ -68,28 +63,23 @@ def _write(fits: dict[str, dict[str, Entry]], error: float) -> None:
     for name, entries in accelerators.items():
         lines.append(f"  {name}:")
         for kind, entry in entries.items():
-            values = (
-                entry.fit.values
-                if "sustained" in entry.fit.values or "gemm" not in kind
-                else one_share(entry.fit.values)
-            )
-            numbers = ", ".join(f"{key}: {_number(value)}" for key, value in values.items())
-            carried = name == "prior" or entry.fit.rows == 0
+            numbers = ", ".join(f"{key}: {_number(value)}" for key, value in entry.fit.values.items())
             lines += [
                 f"    {kind}:",
                 f"      values: {{{numbers}}}",
                 f"      error: {_number(entry.fit.error)}",
                 f"      rows: {entry.fit.rows}",
                 f"      source: '{entry.source}'",
-                f"      confidence: {'estimate' if carried else 'fitted'}",
+                f"      confidence: {'estimate' if name == 'prior' else 'fitted'}",
             ]
         if name == "prior":
             lines += [
                 "    host:",
-                f"      values: {{step_s: {_HOST_STEP_S}, gap_s: {_GAP_S}}}",
+                f"      values: {{step_s: {_HOST_STEP_S}}}",
                 "      error: null",
                 "      rows: 0",
-                "      source: 'step_s: an engine schedules and samples; gap_s: developer.nvidia.com/blog/cuda-graphs'",
+                "      source: 'an engine schedules, samples and answers; 0.54 ms of an engine loop without a GPU"
+                " (openfabric-systems/simllm #204)'",
                 "      confidence: estimate",
             ]
     constants.FILE.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -109,11 +99,7 @@ def _report(fits: dict[str, dict[str, Entry]]) -> None:
         print(f"\n{name}: constants of operator classes, fitted on operator rows only")
         for kind, entry in entries.items():
             values = ", ".join(f"{key} {_number(value)}" for key, value in entry.fit.values.items())
-            error = (
-                "not fitted"
-                if entry.fit.rows == 0
-                else f"{100 * entry.fit.error:.1f} % of {entry.fit.rows} rows"
-            )
+            error = f"{100 * entry.fit.error:.1f} % of {entry.fit.rows} rows"
             print(f"  {kind:18} {error:20} {values}")
             for model, left_out in leave_one_out(entry):
                 print(f"  {'':18} {100 * left_out:.1f} % on {model}, fitted without it")

@@ -70,7 +70,7 @@ def model_points() -> list[Point]:
 
 def leave_one_out(entry: Entry, column: str = "name") -> Iterator[tuple[str, float]]:
     """Fit a class without one model's rows and give the error on them: (model, mean absolute relative error)."""
-    if entry.predict is None or entry.rows is None or entry.start is None or column not in entry.rows.texts:
+    if column not in entry.rows.texts:
         return
     for name in sorted(set(entry.rows.texts[column])):
         out = entry.rows.is_(column, name)

@@ -2,7 +2,7 @@
 
 h100_silicon_points.csv: NVIDIA aiconfigurator 0.12.0 database (Apache-2.0), H100 SXM, two engines. Rows of kind
 `model` are sums of such kernels over whole models; they are never fitted to.
-h200_b200_kernels.csv: a sample of the operator rows of the same database for two more parts (extract.py).
+sampled_kernels.csv: a sample of the operator rows of the same database for seven parts (extract.py).
 a100_kernels.csv: vidur (MIT) and LLMCompass (BSD-3), A100 80 GB. Only kernel timings are used; LLMCompass and
 vidur's collectives are timings of calls, with 20 to 60 us of launch inside.
 """
@@ -42,6 +42,18 @@ class Rows:
             self.seconds[chosen],
         )
 
+    def joined(self, other: "Rows") -> "Rows":
+        """These rows and then others, NaN where either has no such number; with the text columns of both."""
+        empty = {id(rows): np.full(len(rows), np.nan) for rows in (self, other)}
+        return Rows(
+            {
+                name: np.concatenate([rows.numbers.get(name, empty[id(rows)]) for rows in (self, other)])
+                for name in {**self.numbers, **other.numbers}
+            },
+            {name: column + other.texts[name] for name, column in self.texts.items() if name in other.texts},
+            np.concatenate([self.seconds, other.seconds]),
+        )
+
     def is_(self, column: str, *values: str) -> NDArray[np.bool_]:
         """Mask of the rows whose text is one of the values."""
         return np.isin(self.texts[column], values)
@@ -62,10 +74,10 @@ def h100() -> Rows:
 
 
 @lru_cache(maxsize=8)
-def sampled(gpu: str) -> Rows:
-    """Rows of one GPU of the sample that extract.py takes: operators only."""
-    with (DATA / "h200_b200_kernels.csv").open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(line for line in file if line[0] != "#") if row["gpu"] == gpu]
+def sampled(part: str) -> Rows:
+    """Rows of one accelerator of the sample that extract.py takes: operators only."""
+    with (DATA / "sampled_kernels.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(line for line in file if line[0] != "#") if row["gpu"] == part]
     texts = ("kind", "backend", "precision")
     numbers = [name for name in rows[0] if name not in (*texts, "gpu", "version", "latency_ms")]
     return Rows(
@@ -111,7 +123,7 @@ def _a100(row: dict[str, str]) -> list[tuple[str, str, dict[str, float]]]:
         chunk, before = float(shape["chunk"]), float(shape["ctx"])
         flops = 4 * heads * size * chunk * (before + chunk / 2)
         moved = 2 * size * (2 * heads * chunk + 2 * keys * (before + chunk))
-        return [("attn_prefill", "", {"flops": flops, "bytes": moved})]
+        return [("attn_prefill", "", {"isl": before + chunk, "flops": flops, "bytes": moved})]
     if operator == "attn_decode":
         heads, keys, size = (float(shape[key]) for key in ("q", "kv", "hd"))
         batch, context = float(shape["bs"]), float(shape["ctx"])
@@ -136,7 +148,11 @@ def _a100(row: dict[str, str]) -> list[tuple[str, str, dict[str, float]]]:
     if operator in products:
         k, n = products[operator]
         return [
-            ("gemm", shape["model"], {"flops": 2 * tokens * n * k, "bytes": 2 * (tokens * (n + k) + n * k)})
+            (
+                "gemm",
+                shape["model"],
+                {"k": k, "flops": 2 * tokens * n * k, "bytes": 2 * (tokens * (n + k) + n * k)},
+            )
         ]
     if operator == "add":  # the norms and activations of vidur are several unfused kernels
         return [("elementwise", shape["model"], {"bytes": 2.0 * 3 * tokens * hidden})]
