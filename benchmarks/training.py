@@ -29,7 +29,7 @@ from codesign.proxy.transformer import Transformer, initialise
 from cost_models.design import Attention, Engram, MixtureOfExperts, Model
 
 WARM_STEPS = 30  # experts are unevenly loaded at first
-SHAPES = {"demo": 64, "short": 96, "short at 128": 128, "short at 256": 256}
+SHAPES = {"demo": 64, "short": 64, "short at 128": 128, "short at 256": 256}
 
 
 def engram_27b() -> Model:

@@ -19,6 +19,7 @@ import numpy as np
 import search_spaces
 from codesign import cache
 from codesign import corpus as corpora
+from codesign.proxy import rank_study
 from codesign.proxy.fidelity import Fidelity, load
 from codesign.proxy.measurement import measure
 from codesign.proxy.prior import allocation, placement
@@ -96,6 +97,16 @@ def sweeps() -> list[Sweep]:
     ]
 
 
+def rank_agreement(rows: list[dict[str, str]]) -> str:
+    """The rank study as Markdown; rows: of `rank_study.read`."""
+    said = rank_study.summary(rows, ["short", "long"]).replace("\n", "\n- ")
+    return (
+        "## Ranks against length\nModels drawn at random from `engram-27b`, each trained at `short` and at `long`, "
+        "eight times the tokens, one seed (`codesign/proxy/rank_study.csv`; `python -m codesign.proxy.rank_study "
+        f"--show` computes the figures again):\n\n- {said}\n\n"
+    )
+
+
 Measured = Callable[[Model, int], float]
 
 
@@ -140,7 +151,8 @@ def main() -> None:
         if not mark:
             raise InputError(f"{options.out}: must hold the line {MARK}")
         corpus = corpora.describe(options.text)
-        text = page(sweeps(), measured, load(options.fidelity), options.seeds, corpus)
+        ranks = rank_agreement(rank_study.read(rank_study.TABLE))
+        text = ranks + page(sweeps(), measured, load(options.fidelity), options.seeds, corpus)
     except FileNotFoundError:
         sys.exit(f"{options.out}: no such page; run this in the project's folder or give --out")
     except InputError as error:
