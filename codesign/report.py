@@ -62,8 +62,8 @@ def comparison(names: Sequence[str], documents: Sequence[Document]) -> str:
 
 
 def time_table(document: Document) -> str:
-    """Operators by time, largest first; those below half a per cent in one line."""
-    operators = sorted(document["breakdown"], key=lambda row: -(row["time_s"] or 0))
+    """Operators by time, largest first, of all layers together; those below half a per cent in one line."""
+    operators = sorted(_by_operator(document["breakdown"]), key=lambda row: -(row["time_s"] or 0))
     total = sum(row["time_s"] or 0 for row in operators) or 1.0
     shown = [row for row in operators if (row["time_s"] or 0) >= _SMALL * total]
     small = [row for row in operators if (row["time_s"] or 0) < _SMALL * total]
@@ -83,6 +83,21 @@ def time_table(document: Document) -> str:
         for row in shown
     ]
     return table(["operator", "layers", "time", "share", "FLOPs", "bytes", "bound"], rows, left=2)
+
+
+def _by_operator(breakdown: Sequence[Document]) -> list[Document]:
+    """The rows of one operator added up over the groups of layers that have it; bound as the longest of them."""
+    groups: dict[str, list[Document]] = {}
+    for row in breakdown:
+        groups.setdefault(row["operator"], []).append(row)
+    merged = []
+    for rows in groups.values():
+        sums = {key: sum(row[key] or 0 for row in rows) for key in ("time_s", "flops", "bytes")}
+        layers = sum(int(row["layer_group"].rpartition(" x")[2] or 0) for row in rows if row["layer_group"])
+        longest = max(rows, key=lambda row: row["time_s"] or 0)
+        several = {"layer_group": f"{layers} layers"} if len(rows) > 1 and layers else {}
+        merged.append(longest | sums | several)
+    return merged
 
 
 def share_table(parts: dict[str, float | None], unit: str) -> str:

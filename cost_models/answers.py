@@ -258,7 +258,9 @@ def _binds(design: Design, result: Result, one: Evaluation, catalogue: Catalogue
         shares[bound] = shares.get(bound, 0.0) + row["time_s"]
     total = sum(shares.values()) or 1.0
     said = ", ".join(
-        f"{name} {100 * time / total:.0f} %" for name, time in sorted(shares.items(), key=lambda x: -x[1])
+        f"{name} {100 * time / total:.0f} %"
+        for name, time in sorted(shares.items(), key=lambda share: -share[1])
+        if time >= 0.005 * total
     )
     kind = "prompt" if design.serving.phase == "prefill" else "decode step"
     said_next = _next_step(design, result, one, catalogue)

@@ -391,7 +391,7 @@ def _write(model: Model, family_name: str) -> dict[str, Any]:
         config["layer_types"] = [
             "full_attention" if layer in full else "linear_attention" for layer in range(model.layers)
         ]
-    if a.sliding_window and a.kind == "gqa":
+    if a.sliding_window and a.kind != "csa":
         full = set(a.full_attention_layers)
         config["sliding_window"] = a.sliding_window
         config["layer_types"] = [

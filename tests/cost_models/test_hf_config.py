@@ -1,6 +1,7 @@
 """Configs and presets: what is read, what is written back, and what is refused with which words."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,31 @@ LONGCAT: dict[str, Any] = {
 }  # fmt: skip
 
 
+# The released config.json of DeepSeek-V4.1-Flash, as far as this reader takes note of it.
+V41_TEXT: dict[str, Any] = {
+    "model_type": "deepseek_v41_text", "vocab_size": 129280, "hidden_size": 5120, "moe_intermediate_size": 2304,
+    "num_hidden_layers": 40, "num_attention_heads": 64, "num_key_value_heads": 1, "head_dim": 512,
+    "qk_rope_head_dim": 64, "q_lora_rank": 1280, "o_lora_rank": 1024, "o_groups": 8, "n_routed_experts": 384,
+    "n_shared_experts": 1, "num_experts_per_tok": 6, "sliding_window": 128,
+    "compress_ratios": [0, 0, *[2] * 18, *[1] * 20, 0, 0, 0], "kv_source_layer_ids": [2, 8, 14, 20],
+    "index_source_layer_ids": [2, 8, 14, 20, 24, 28, 32, 36], "index_n_heads": 32, "index_head_dim": 128,
+    "index_topk": 512, "candidate_source_layer_id": 20, "candidate_topk_blocks": 2048, "candidate_block_size": 8,
+    "hc_mult": 4, "hc_eps": 1e-6, "engram_layer_ids": [1, 14], "engram_num_embeddings": [384006168, 384016682],
+    "engram_max_ngram_size": 4, "engram_vocab_size": 16000000, "engram_n_heads": 8, "engram_head_dim": 256,
+    "engram_pad_token_id": 2, "engram_compressed_vocab_size": 99092, "num_nextn_predict_layers": 3,
+    "dspark_block_size": 5, "dspark_markov_rank": 256, "dspark_n_routed_experts": 128, "tie_word_embeddings": False,
+}  # fmt: skip
+V41: dict[str, Any] = {
+    "_name_or_path": "deepseek-v4.1-flash", "model_type": "deepseek_v41", "text_config": V41_TEXT,
+    "architectures": ["DeepseekV41ForConditionalGeneration"],
+    "quantization_config": {"quant_method": "fp8", "weight_block_size": [32, 32], "expert_dtype": "fp4"},
+    "vision_config": {
+        "num_hidden_layers": 32, "hidden_size": 1024, "num_attention_heads": 16, "intermediate_size": 2816,
+        "patch_size": 14, "downsample_ratio": 3,
+    },
+}  # fmt: skip
+
+
 def read(tmp_path: Path, config: dict[str, Any], indent: int | None = 2) -> Model:
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config, indent=indent))
@@ -47,6 +73,50 @@ def test_a_released_config_reads_as_the_preset(tmp_path: Path) -> None:
     model = read(tmp_path, {**LLAMA, "_name_or_path": "llama-3.1-8b"})
     assert model == read_model("llama-3.1-8b")
     assert read_model(tmp_path) == model  # the folder that holds it
+
+
+def test_the_released_config_of_deepseek_v41_flash(tmp_path: Path) -> None:
+    model = read(tmp_path, V41)
+    assert replace(model, mtp_loaded=True) == read_model("deepseek-v4.1-flash")
+    assert read(tmp_path, {**V41_TEXT, **{key: V41[key] for key in V41 if key != "text_config"}}) == model
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"compress_ratios": [0, 2]},
+            r":\d+:\d+: compress_ratios must give a ratio for each of the 40 layers, got 2",
+        ),
+        (
+            {"kv_source_layer_ids": [1]},
+            r"kv_source_layer_ids must name layers with a ratio above 0, got \[1\]",
+        ),
+        ({"num_key_value_heads": 8}, r"num_key_value_heads must be 1, one latent for all heads, got 8"),
+        ({"o_groups": 7}, r"o_groups must divide num_attention_heads x head_dim = 32768"),
+        ({"index_topk": 0}, r"index_topk must be a whole number >= 1 .*, got 0"),
+    ],
+)
+def test_compressed_attention_that_contradicts_itself(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        read(tmp_path, {**V41, "text_config": V41_TEXT | change})
+
+
+def test_a_config_with_the_attention_of_deepseek_v3_is_read_too(tmp_path: Path) -> None:
+    latent = {
+        key: V41_TEXT[key]
+        for key in V41_TEXT
+        if not key.startswith(("index", "compress", "kv_source", "cand"))
+    }
+    latent |= {
+        "model_type": "deepseek_v41", "intermediate_size": 12288, "num_attention_heads": 128, "q_lora_rank": 1024,
+        "kv_lora_rank": 512, "qk_nope_head_dim": 128, "v_head_dim": 128,
+    }  # fmt: skip
+    model = read(tmp_path, latent)
+    assert (model.attention.kind, model.family, model.whole_backbone) == ("mla", "deepseek_v41", True)
+    assert read_config(parse(json.dumps(write_config(model)), "config.json"), "x") == model
 
 
 def test_tabs_and_one_line_are_json_too(tmp_path: Path) -> None:
@@ -75,6 +145,16 @@ def test_qwen38_flash_next(tmp_path: Path) -> None:
     assert model.hyper_connections == 4
     assert tables.row_bytes(model) == 160
     assert read_config(parse(json.dumps(write_config(model)), "config.json"), "x") == model
+
+
+def test_qwen38_flash_next_as_released(tmp_path: Path) -> None:
+    preset = read_model("qwen3.8-flash-next")
+    text = write_config(preset) | {"model_type": "qwen4_exp_text", "intermediate_size": None}
+    model = read(tmp_path, {"model_type": "qwen4_exp", "text_config": text, "tables_dtype": "fp8"})
+    assert model == preset
+    assert model.attention.full_attention_layers == tuple(range(3, 48, 4))
+    with pytest.raises(InputError, match="layer_types must name each of the 48 layers"):
+        read(tmp_path, {**text, "layer_types": ["linear_attention"]})
 
 
 def test_longcat_tables_are_31e9_parameters_at_the_input(tmp_path: Path) -> None:
