@@ -2,13 +2,13 @@
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from cost_models import yamlfile
 from cost_models.catalogue.units import UNITS
-from cost_models.design import Design, Serving, System
+from cost_models.design import Design, Model, Serving, System
 from cost_models.designfile import design_file
 from cost_models.hf_config import read_model
 
@@ -71,6 +71,7 @@ class Case:
     fitted: bool = False
     note: str = ""
     group: str = ""
+    served: bool = False  # a point of a server under load, one of many of its group
 
 
 def read_all() -> list[Case]:
@@ -84,7 +85,7 @@ def not_modelled() -> list[str]:
 
 
 def read(path: Path) -> Iterator[Case]:
-    """The cases of one file; files without `cases` or `points` are models that cases refer to.
+    """The cases of one file; files without `cases`, `points` or `served` are models that cases refer to.
 
     Raises InputError with file, line and field for whatever is wrong.
     """
@@ -92,6 +93,8 @@ def read(path: Path) -> Iterator[Case]:
     data = document.data
     if "points" in data:
         yield from _points(document)
+    if "served" in data:
+        yield from _served(document)
     for index, entry in enumerate(data.get("cases", [])):
         where = ("cases", index)
         for key in entry:
@@ -168,4 +171,44 @@ def _points(document: yamlfile.Document) -> Iterator[Case]:
             tolerance=tolerance,
             design=design,
             group=group,
+        )
+
+
+def _served(document: yamlfile.Document) -> Iterator[Case]:
+    """Cases of a CSV of times per output token of servers; its path is relative to the package."""
+    data = document.data
+    tolerance = _tolerance(document, (), data["tolerance"])
+    with (FOLDER.parent / data["served"]).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    models: dict[tuple[str, str, str], Model] = {}
+    for number, row in enumerate(rows, start=2):
+        types = row["weights_dtype"], row["kv_dtype"]
+        if (row["model"], *types) not in models:
+            path = FOLDER / f"{row['model']}.yaml"
+            model = read_model(str(path) if path.exists() else row["model"])
+            models[row["model"], *types] = replace(model, weights_dtype=types[0], kv_dtype=types[1])
+        tensor, concurrency, prompt, output = (
+            int(row[key]) for key in ("tensor_parallel", "concurrency", "input_tokens", "output_tokens")
+        )
+        group = f"{row['model']} {types[0]}, {row['accelerator']}, {row['engine']}, {row['set']}"
+        yield Case(
+            name=f"{group}: TP {tensor}, {concurrency} requests of {prompt} + {output}",
+            source=f"{data['source']}, {row['engine']} {row['version']}, line {number} of {data['served']}",
+            quantity="latency.tpot_s",
+            published=float(row["tpot_ms"]),
+            unit="ms",
+            tolerance=tolerance,
+            fitted=row["set"] == "development",
+            design=Design(
+                model=models[row["model"], *types],
+                system=System(accelerator=row["accelerator"], accelerators=tensor),
+                serving=Serving(
+                    tensor_parallel=tensor,
+                    concurrency=concurrency,
+                    input_tokens=prompt,
+                    output_tokens=output,
+                ),
+            ),
+            group=group,
+            served=True,
         )
