@@ -273,21 +273,23 @@ def _weights_per_accelerator(design: Design) -> Number:
     t, d, p = s.tensor_parallel, s.data_parallel, s.pipeline_parallel
     w = weight_bytes(model)
     keys = w.keys / np.minimum(t, model.attention.kv_heads) if w.keys else 0.0
-    experts = w.experts * _padding(model, t * d / s.expert_parallel) / (t * d * p) if w.experts else 0.0
+    experts = w.experts * expert_padding(design) / (t * d * p) if w.experts else 0.0
     layers = experts + (w.split / t + keys + w.whole) / p
     # the fuller of the two ends where a pipeline has ends of its own
     ends = choose(p > 1, max(w.embedding, w.head), w.embedding + w.head) / t
     return layers + ends
 
 
-def _padding(model: Model, ranks: Number) -> Number:
-    """Bytes of a four-bit expert that so many ranks share, over those of its checkpoint.
+def expert_padding(design: Design) -> Number:
+    """Bytes of a four-bit expert on the ranks that share it, over those of its checkpoint.
 
     Kernels want a rank's width in multiples of 64 at least (vLLM, fused_moe/oracle/mxfp4.py: 64 to 256 by kernel).
     """
+    model, s = design.model, design.serving
     if model.moe is None or model.dtype("experts") not in ("mxfp4", "nvfp4"):
         return 1.0
-    part = model.moe.expert_width / np.maximum(ranks, 1)
+    ranks = np.maximum(s.tensor_parallel * s.data_parallel / s.expert_parallel, 1)
+    part = model.moe.expert_width / ranks
     return np.ceil(part / _FOUR_BIT_MULTIPLE) * _FOUR_BIT_MULTIPLE / part
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cost_models import tables
 from cost_models.design import Design, Model
-from cost_models.memory import Memory, weight_bytes
+from cost_models.memory import Memory, expert_padding, weight_bytes
 from cost_models.parts import Parts
 
 # What every rank holds whole: of most models the small parts, of DeepSeek-V4.1 the backbone.
@@ -45,7 +45,7 @@ def _weights(design: Design) -> list[dict[str, Any]]:
     kv_heads = design.model.attention.kv_heads
     n = system.accelerators
     groups = (
-        ("routed experts", w.experts, t * d * p, n / (t * d * p)),
+        ("routed experts", w.experts * expert_padding(design), t * d * p, n / (t * d * p)),
         ("attention and feed-forward, split by heads and widths", w.split, t * p, n / (t * p)),
         ("key and value projections", w.keys, np.minimum(t, kv_heads) * p, n / (np.minimum(t, kv_heads) * p)),
         (_WHOLE[design.model.whole_backbone], w.whole, p, n / p),
