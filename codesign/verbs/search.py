@@ -1,6 +1,7 @@
 """`codesign search`: find the Pareto front of a space."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="train these models first: a design file, a preset, or the front of a study in the same storage "
         "(may be repeated)",
     )  # fmt: skip
+    parser.add_argument(
+        "--measure", metavar="top:K", default=None,
+        help="then build and run the K best designs on this host, scaled down, beside their predictions",
+    )  # fmt: skip
+    parser.add_argument(
+        "--hardware", metavar="FILE", type=Path, default=Path("calibrated.yaml"),
+        help="for --measure: what `codesign calibrate` wrote here (default: calibrated.yaml)",
+    )  # fmt: skip
     add_executor(parser)
     add_prices(parser)
 
@@ -57,6 +66,10 @@ def run(options: argparse.Namespace) -> Answer:
     import search_spaces
     from codesign import search
 
+    if options.measure is not None:  # a slip is said before the search, not after it
+        from codesign.calibration.loop import count
+
+        most = count(options.measure)
     space = search_spaces.load(options.space)
     asked = {"mode": options.quality, "fidelity": options.fidelity, "corpus": _absolute(options.text)}
     if quality := {name: value for name, value in asked.items() if value is not None}:
@@ -76,7 +89,18 @@ def run(options: argparse.Namespace) -> Answer:
         scenario=options.scenario,
         overrides=overrides(options),
     )
+    if options.measure is not None:
+        summary["measured"] = _measured(summary, most, options.hardware)
     return Answer(summary, lambda: _text(summary))
+
+
+def _measured(summary: dict[str, Any], most: int, hardware: Path) -> dict[str, Any]:
+    from codesign import cache
+    from codesign.calibration.loop import measure_front
+
+    folder = cache.folder("scratch")
+    say = lambda what: print(what, file=sys.stderr, flush=True)  # noqa: E731
+    return measure_front(summary["study"], summary["storage"], most, hardware, folder, say)
 
 
 def _absolute(path: str | None) -> str | None:
@@ -89,8 +113,13 @@ def _text(summary: dict[str, Any]) -> str:
     study, storage = summary["study"], summary["storage"]
     where = "" if storage == DEFAULT_STORAGE else f" --storage {storage}"
     volume = "" if summary["hypervolume"] is None else f", hypervolume {number(summary['hypervolume'])}"
+    measured = ""
+    if "measured" in summary:
+        from codesign.calibration.loop import line
+
+        measured = "".join(f"{line(trial, each)}\n" for trial, each in summary["measured"].items()) + "\n"
     return (
-        f"{summary['feasible']} feasible designs from {summary['trainings']} trainings in "
+        f"{measured}{summary['feasible']} feasible designs from {summary['trainings']} trainings in "
         f"{summary['wall_s']:.0f} s; {len(summary['front'])} on the Pareto front{volume}.\n"
         f"  codesign front {study}{where}\n"
         f"  codesign export {study} --knee --out plan{where}\n"
