@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from cost_models import csa, linear_attention, tables
+from cost_models import csa, linear_attention, speculation, tables
 from cost_models.architecture import (
     attention_weights,
     engram_width,
@@ -156,8 +156,11 @@ def fit(design: Design, parts: Parts) -> Memory:
     whole, split = activation_bytes_per_token(model)
     sequences = np.maximum(serving.concurrency, 1) / d
     # engines reserve for a full prefill chunk, whatever arrives
-    step_tokens = sequences if serving.phase == "decode" else np.maximum(serving.prefill_chunk, sequences)
-    per_step_token, logits = whole + split / t, model.vocab * _LOGIT_BYTES
+    checked = speculation.speculate(model, serving).tokens_per_step  # a step's tokens of one sequence
+    decoded = sequences * checked
+    step_tokens = decoded if serving.phase == "decode" else np.maximum(serving.prefill_chunk, decoded)
+    per_step_token = whole + split / t
+    logits = checked * (1 + model.medusa_heads) * model.vocab * _LOGIT_BYTES
     activations = step_tokens * per_step_token + sequences * logits + model.engine_bytes
 
     capacity = accelerator.memory_bytes
@@ -168,7 +171,7 @@ def fit(design: Design, parts: Parts) -> Memory:
     per_sequence = _kv_divided(model, t, kv_bytes_per_sequence(design)) / p
     per_token = per_sequence / cached_positions(design)
     # every further sequence also needs room for its logits, and in a decode step for its own token
-    beside = logits + (per_step_token if serving.phase == "decode" else 0.0)
+    beside = logits + (checked * per_step_token if serving.phase == "decode" else 0.0)
     possible = np.floor(available / (per_sequence + beside)) * d
     asked = serving.concurrency > 0
     concurrency = choose(asked, serving.concurrency, np.maximum(1, possible))
@@ -221,7 +224,10 @@ def replicas(design: Design) -> Number:
 
 
 def layout_violation(design: Design) -> Number:
-    """How far the parallel degrees miss what divides evenly, as a sum of remainders; 0 where they fit."""
+    """How far the parallel degrees miss what divides evenly, as a sum of remainders; 0 where they fit.
+
+    A KV budget that its own window fills counts as one.
+    """
     model, system, serving = design.model, design.system, design.serving
     t, d, p, e = (
         serving.tensor_parallel,
@@ -238,7 +244,8 @@ def layout_violation(design: Design) -> Number:
         broken = broken + np.mod(t * d, e) + np.mod(model.moe.routed_experts, e)
     else:
         broken = broken + (e - 1)
-    return broken
+    # SnapKV's window is part of what it keeps
+    return broken + np.logical_and(serving.kv_budget > 0, serving.kv_budget <= serving.kv_window)
 
 
 def layout_reasons(design: Design) -> list[str]:
@@ -265,6 +272,8 @@ def layout_reasons(design: Design) -> list[str]:
             ((t * d) % e, f"expert_parallel must divide tensor_parallel x data_parallel = {t * d}, got {e}")
         )
         rules.append((experts % e, f"expert_parallel must divide the {experts} experts, got {e}"))
+    cut = 0 < s.kv_budget <= s.kv_window
+    rules.append((cut, f"kv_budget must be above kv_window ({s.kv_window}), got {s.kv_budget}"))
     return [words for broken, words in rules if broken]
 
 

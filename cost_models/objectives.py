@@ -52,6 +52,7 @@ _ALL = (
     ),
     _objective("carbon.embodied_kg", "minimize", "kg", "embodied CO2e"),
     _objective("memory.hbm_bytes", "minimize", "B", "accelerator memory in use"),
+    _objective("kv_compression.retained_score", "maximize", "", "long-context score kept"),
     _objective("memory.kv_tokens", "maximize", "tokens", "KV tokens per accelerator"),
 )
 

@@ -126,6 +126,14 @@ def _kv_saving(design: Design | None, catalogue: Catalogue, arguments: dict[str,
     return float(held[0] / held[1])
 
 
+def _medusa_loses(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
+    """1 where a token takes longer with the heads than without them, else 0."""
+    one = _needed(design)
+    plain = replace(one, model=replace(one.model, medusa_heads=0))
+    times = [float(evaluate(each, catalogue)["latency.tpot_s"]) for each in (one, plain)]
+    return float(times[0] > times[1])
+
+
 def _switch_ratio(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
     """Rate at which all sockets load weights from host memory, over one host link of another machine."""
     ours = catalogue.parts(System(accelerator=arguments["of"])).accelerator
@@ -167,6 +175,7 @@ _ALL: dict[str, Quantity] = {
     "pool_saving_usd": _pool_saving,
     "pool_pays": _pool_pays,
     "kv_saving": _kv_saving,
+    "medusa_loses": _medusa_loses,
     "switch_ratio": _switch_ratio,
     "accelerator_hour_usd": _accelerator_hour,
     "accelerator_watts": _accelerator_watts,

@@ -89,3 +89,17 @@ def test_a_prefill_shows_where_its_time_goes() -> None:
     rows = {row["operator"]: row["time_s"] for row in document["breakdown"]}
     assert rows["KV positions chosen"] == document["kv_compression"]["selection_s"]
     assert sum(rows.values()) <= document["latency"]["prefill_s"] * 1.0001
+
+
+def test_a_narrow_pooling_loses_more_and_a_wide_one_gains_nothing() -> None:
+    factors = [float(kv_compression.pooling_factor(width)) for width in (1, 3, 5, 7, 9, 63)]
+    assert factors[0] > factors[1] > factors[2] > factors[3] == factors[4] == factors[5] == 1.0
+    narrow, published = (evaluate(_design(kv_pooling=width)) for width in (1, 7))
+    assert narrow["kv_compression.bits_factor"] > published["kv_compression.bits_factor"]
+
+
+def test_a_budget_that_its_window_fills_cannot_be() -> None:
+    document = evaluate(_design(kv_budget=32, kv_window=32)).document()
+    assert document["violations"]["layout"] == 1
+    assert any("kv_budget must be above kv_window" in reason for reason in document["reasons"])
+    assert evaluate(_design(kv_budget=33, kv_window=32))["violations.layout"] == 0

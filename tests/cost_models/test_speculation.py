@@ -110,3 +110,11 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
     file.write_text("tables: {mine: {parameters: 1e6, correct: [[0.9, 0.8]]}}")
     with pytest.raises(InputError, match=r"mine.yaml:1:.*must not fall"):
         speculation.acceptance(read_model("llama-3.1-8b"), str(file))
+
+
+def test_logits_of_all_guesses_take_memory() -> None:
+    small, large = (
+        evaluate(_served(3, medusa_tree=nodes, concurrency=64)).document()["memory"] for nodes in (7, 63)
+    )
+    logits = 64 * 4 * 128256 * 4.0  # sequences, the model's and the heads', vocabulary, fp32
+    assert large["activations_bytes"] - small["activations_bytes"] > (63 - 7) * logits * 0.999
