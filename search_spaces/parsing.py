@@ -55,7 +55,11 @@ def parse(text: str, file: str, base: Model | None = None) -> Space:
 def restore(stored: Mapping[str, Any]) -> Space:
     """The space that `Space.stored` described."""
     space = parse(stored["text"], stored["file"], TypeAdapter(Model).validate_python(stored["base"]))
-    return space.with_quality(**stored["quality"]) if stored.get("quality") else space
+    if not stored.get("quality"):
+        return space
+    quality = dict(stored["quality"])
+    # JSON, in which studies keep it, has no tuples
+    return space.with_quality(**quality | {"shorter": tuple(quality.get("shorter", ()))})
 
 
 def _profile(spec: SpaceFile, document: Document, file: str) -> str:
