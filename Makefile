@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed-$(shell cksum pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
 
-.PHONY: demo test lint install system clean
+.PHONY: demo test test-ray lint install system clean
 
 demo: install            ## a real search, its Pareto front, and the knee exported to codesign-demo/
 	$(BIN)/python -m codesign.demo
@@ -12,6 +12,11 @@ demo: install            ## a real search, its Pareto front, and the knee export
 # Browser, database and kill tests share the cores with the rest: what fails beside others is tried once more alone.
 test: install system lint    ## the whole suite
 	$(BIN)/python -m pytest -n 2 || $(BIN)/python -m pytest --last-failed --last-failed-no-failures none
+
+# Apart from the suite: Ray is 70 MB to fetch, 300 MB on disk, and its nodes take half a minute to come up.
+test-ray: install system  ## a real Ray cluster of two nodes, killed and cut in the middle of a search
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[ray]'
+	$(BIN)/python -m pytest tests/codesign/search/test_ray.py
 
 lint: install
 	$(BIN)/ruff check .

@@ -28,7 +28,9 @@ def front_table(front: list[dict[str, Any]], most: int = MOST_ROWS) -> str:
     marks = marked(front)
     chosen = _chosen(front, marks, most)
     varying = [n for n in _names(front) if len({str(row["params"].get(n)) for row in front}) > 1]
-    header = ["trial", *(_heading(name) for name in objectives), *(_short(name) for name in varying), ""]
+    fidelity = next((row["confirmed"]["fidelity"] for row in front if row["confirmed"]), None)
+    header = ["trial", *(_heading(name) for name in objectives), *([f"at {fidelity}"] if fidelity else []),
+              *(_short(name) for name in varying), ""]  # fmt: skip
     rows = [
         [
             str(front[i]["trial"]),
@@ -36,6 +38,7 @@ def front_table(front: list[dict[str, Any]], most: int = MOST_ROWS) -> str:
                 _figure(name, value, front[i]["standard_error"])
                 for name, value in front[i]["objectives"].items()
             ),
+            *([_again(front[i]["confirmed"])] if fidelity else []),
             *(_value(front[i]["params"].get(name)) for name in varying),
             ", ".join(marks.get(i, []) + _tie(front[i])),
         ]
@@ -54,6 +57,15 @@ def front_table(front: list[dict[str, Any]], most: int = MOST_ROWS) -> str:
     if fixed:
         lines.append("alike in all: " + ", ".join(fixed))
     return "\n".join(lines)
+
+
+def _again(confirmed: dict[str, Any] | None) -> str:
+    """The loss of a longer training, with its error and the rank among the front's models."""
+    if confirmed is None:
+        return "-"
+    low, high = confirmed["rank_range"]
+    rank = f"{low}" if low == high else f"{low}-{high}"
+    return f"{_figure(QUALITY, confirmed['bits_per_byte'], confirmed['standard_error'])} #{rank}"
 
 
 def marked(front: list[dict[str, Any]]) -> dict[int, list[str]]:
@@ -122,6 +134,14 @@ def _figure(objective: str, value: float, error: float | None = None) -> str:
     if objective == QUALITY:
         return f"{value:.4f}" + (f" ±{error:.4f}" if error else "")
     return number(1000 * value if cost_models.OBJECTIVES[objective].unit == "s" else value)
+
+
+def figure(objective: str, value: float) -> str:
+    """A figure with its name and unit: `TPOT 3.1 ms`, `0.12 USD/Mtok`."""
+    name = _name(objective)
+    if cost_models.OBJECTIVES[objective].unit == "s":
+        return f"{name} {_figure(objective, value)} ms"
+    return f"{_figure(objective, value)} {name}"
 
 
 def _short(parameter: str) -> str:

@@ -61,6 +61,18 @@ def count(value: float | None) -> str:
     return number(value)
 
 
+def sparkline(values: Sequence[float], width: int = 12) -> str:
+    """A curve as `width` characters of height, from its least to its greatest value."""
+    marks = "▁▂▃▄▅▆▇█"
+    if not values:
+        return ""
+    count = min(width, len(values))
+    shown = [values[round(i * (len(values) - 1) / max(1, count - 1))] for i in range(count)]
+    low, high = min(values), max(values)
+    scale = (len(marks) - 1) / (high - low) if high > low else 0.0
+    return "".join(marks[round((value - low) * scale)] for value in shown)
+
+
 def percent(value: float | None) -> str:
     """A share in per cent."""
     return "-" if value is None or not math.isfinite(value) else f"{100 * value:.0f} %"

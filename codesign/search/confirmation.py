@@ -89,7 +89,8 @@ def confirm(
                 document = judged(designs, found, rounds, chosen, first)
                 with studies.storage_errors(storage):
                     known = studies.patiently(storage, lambda: record.user_attrs.get(ATTRIBUTE, {}))
-                    update = known | {chosen.name: document}
+                    # the last one last: that is what `codesign front` shows
+                    update = {n: d for n, d in known.items() if n != chosen.name} | {chosen.name: document}
                     studies.patiently(storage, lambda: record.set_user_attr(ATTRIBUTE, update))  # noqa: B023
     finally:
         runner.close()

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import shutil
 import sys
 import threading
 import time
@@ -11,7 +12,9 @@ import numpy as np
 import optuna
 from optuna.trial import TrialState
 
-from codesign.front import non_dominated
+from codesign.front import knee, non_dominated
+from codesign.listing import figure
+from codesign.plaintext import sparkline
 from codesign.search import study as studies
 from codesign.search.completion import minimised_values
 from codesign.search.reference import volume
@@ -39,16 +42,13 @@ def snapshot(study: optuna.Study, space: Space) -> dict[str, Any]:
         "feasible": len(complete),
         "front": [complete[i].number for i in front],
         "hypervolume": volume(space, study.user_attrs.get("reference_point"), complete),
-        "best": dict(zip(space.objectives, _best(study, complete), strict=True)) if complete else {},
+        "knee": complete[front[knee(values[front])]].number if len(front) else None,
+        "best": {
+            name: {"trial": complete[row].number, "value": complete[row].values[column]}
+            for column, name in enumerate(space.objectives if complete else ())
+            for row in [int(np.argmin(values[:, column]))]
+        },
     }
-
-
-def _best(study: optuna.Study, trials: list[optuna.trial.FrozenTrial]) -> list[float]:
-    columns = zip(*(t.values for t in trials), strict=True)
-    return [
-        max(column) if direction.name == "MAXIMIZE" else min(column)
-        for column, direction in zip(columns, study.directions, strict=True)
-    ]
 
 
 class Line:
@@ -64,6 +64,8 @@ class Line:
         if not at_once and time.monotonic() - self._said < self.seconds:
             return
         self._said = time.monotonic()
+        if self.terminal:  # a line that wraps cannot be replaced
+            text = text[: shutil.get_terminal_size().columns - 1]
         end = "" if self.terminal else "\n"
         print(f"\r{text}\x1b[K" if self.terminal else text, end=end, file=sys.stderr, flush=True)
 
@@ -82,6 +84,7 @@ class Progress:
         self._shown = Line()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._at_start: int | None = None
+        self._volumes: list[float] = []
         self._started = time.monotonic()
 
     def __enter__(self) -> "Progress":
@@ -96,11 +99,14 @@ class Progress:
         self._shown.end()
 
     def _watch(self) -> None:
-        study = None
-        while not self._done.wait(self._shown.seconds):
+        study, wait = None, self._shown.seconds
+        while not self._done.wait(wait):
+            started = time.thread_time()
             with contextlib.suppress(Exception):  # a report that fails must not end the search
                 study = study or studies.load(self._task.url, self._task.study)
                 self._report(study)
+            # a report of a very large study takes seconds: at most a twentieth of a core goes into them
+            wait = max(self._shown.seconds, 20 * (time.thread_time() - started))
 
     def _report(self, study: optuna.Study) -> None:
         now = snapshot(study, self._space)
@@ -114,8 +120,11 @@ class Progress:
             parts.append(f"{now['trainings']} trained")
         parts += [f"{now['feasible']} designs", f"front {len(now['front'])}"]
         if now["hypervolume"] is not None:
-            parts.append(f"hypervolume {now['hypervolume']:.4g}")
-        parts += [f"best {name} {value:.4g}" for name, value in list(now["best"].items())[:1]]
+            self._volumes.append(now["hypervolume"])
+            parts.append(f"hypervolume {now['hypervolume']:.4g} {sparkline(self._volumes)}")
+        if now["best"]:
+            best = ", ".join(figure(name, found["value"]) for name, found in now["best"].items())
+            parts.append(f"best {best}")
         done = now["proposed"] - (self._at_start or 0)
         elapsed = time.monotonic() - self._started
         if done > 0 and now["proposed"] < self._task.trials:

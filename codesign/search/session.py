@@ -105,7 +105,8 @@ def run(
     return {
         "study": study, "storage": storage, "trainings": final["trainings"], "trials": final["trials"],
         "feasible": final["feasible"], "front": final["front"], "hypervolume": final["hypervolume"],
-        "reference_point": record.user_attrs.get("reference_point"), "wall_s": time.monotonic() - started,
+        "reference_point": record.user_attrs.get("reference_point"), "knee": final["knee"], "best": final["best"],
+        "wall_s": time.monotonic() - started,
     }  # fmt: skip
 
 

@@ -31,7 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--study", metavar="NAME", default=None, help="its name (default: the space's)")
     add_storage(parser)
     parser.add_argument(
-        "--sampler", metavar="S", default=None, help="codesign (default), tpe, nsga2, nsga3, gp or random"
+        "--sampler",
+        metavar="S",
+        default=None,
+        help="codesign (default), tpe, nsga2, nsga3, gp, group-pso or random",
     )
     parser.add_argument("--seed", type=int, metavar="K", default=0, help="seed of sampler and trainings")
     parser.add_argument(
@@ -109,17 +112,21 @@ def _absolute(path: str | None) -> str | None:
 
 
 def _text(summary: dict[str, Any]) -> str:
-    """What was found, and where to look next."""
+    """What was found: knee and extremes, counts, and where to look next."""
+    from codesign import results
+
     study, storage = summary["study"], summary["storage"]
     where = "" if storage == DEFAULT_STORAGE else f" --storage {storage}"
     volume = "" if summary["hypervolume"] is None else f", hypervolume {number(summary['hypervolume'])}"
+    front = results.front(results.Reader(study, storage).read())
     measured = ""
     if "measured" in summary:
         from codesign.calibration.loop import line
 
         measured = "".join(f"{line(trial, each)}\n" for trial, each in summary["measured"].items()) + "\n"
     return (
-        f"{measured}{summary['feasible']} feasible designs from {summary['trainings']} trainings in "
+        f"{results.front_table(front, most=0)}\n\n{measured}"
+        f"{summary['feasible']} feasible designs from {summary['trainings']} trainings in "
         f"{summary['wall_s']:.0f} s; {len(summary['front'])} on the Pareto front{volume}.\n"
         f"  codesign front {study}{where}\n"
         f"  codesign export {study} --knee --out plan{where}\n"

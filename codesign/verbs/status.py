@@ -2,7 +2,7 @@
 
 import argparse
 
-from codesign.plaintext import number
+from codesign.plaintext import number, sparkline
 from codesign.verbs.answer import Answer
 from codesign.verbs.options import add_study
 
@@ -20,8 +20,13 @@ def run(options: argparse.Namespace) -> Answer:
     from codesign import results
 
     status = results.Reader(options.study, options.storage).read().status()
-    return Answer(status, lambda: "\n".join(f"{key:<12} {_text(value)}" for key, value in status.items()))
+    return Answer(status, lambda: "\n".join(f"{key:<17} {_text(value)}" for key, value in status.items()))
 
 
 def _text(value: object) -> str:
-    return number(value, 4) if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return number(value, 4)
+    if isinstance(value, list) and value and isinstance(value[0], dict):  # the curve
+        volumes = [point["hypervolume"] for point in value]
+        return f"{sparkline(volumes, len(volumes))} over {value[-1]['trainings']} trainings"
+    return str(value)

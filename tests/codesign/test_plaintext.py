@@ -2,7 +2,7 @@
 
 import pytest
 
-from codesign.plaintext import count, duration, number, percent, size, table
+from codesign.plaintext import count, duration, number, percent, size, sparkline, table
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,11 @@ def test_a_table_is_aligned() -> None:
         "accelerators  1.60",
         "dram            10",
     ]
+
+
+def test_a_sparkline_goes_from_the_least_to_the_greatest_value() -> None:
+    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7]) == "▁▂▃▄▅▆▇█"
+    assert sparkline([5.0, 5.0]) == "▁▁"
+    assert sparkline([]) == ""
+    long = sparkline([float(i) for i in range(1000)], width=8)
+    assert long == "▁▂▃▄▅▆▇█"
