@@ -32,9 +32,9 @@ def calibrate(folder: Path, file_bytes: int = FILE_BYTES, progress: bool = True)
         report("power at rest")
         time.sleep(_IDLE_S)
     idle = meter.watts()
-    with scratch(folder, file_bytes) as place, one_core() as others:
+    with scratch(folder, file_bytes) as place, one_core() as cores:
         computing = device.measure(report)
-        host = _or_none(lambda: memory.measure(report, others), report)
+        host = _or_none(lambda: memory.measure(report, cores), report)
         disk = _or_none(lambda: drive.measure(report, place, file_bytes), report)
         served = serving.measure(report, place)
     card = _or_none(lambda: gpu.measure(report), report)

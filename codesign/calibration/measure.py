@@ -6,7 +6,7 @@ design on the calibrated host, nothing else.
 
 A step's time is what it takes on a machine of its own: the computing thread's processor time, and the time that reads
 keep it waiting. Others can only lengthen a read or a step, so the lower quartile of each counts, over all reads and
-steps of a phase. Where reads run beside the step, they begin with it and take a batch after the other; a set's rows
+steps of a phase, and the lowest tenth of the batches of reads, which are held up more often. Where reads run beside the step, they begin with it and take a batch after the other; a set's rows
 are waited for as long as its reads end after the processor time at which they are wanted. On a quiet machine this is
 the wall clock's time, which is reported too. TTFT and TPOT follow from both steps as in `cost_models.latency`.
 """
@@ -138,10 +138,10 @@ def measure(
     try:
         with (
             scratch(folder, shape.file_bytes if serving.tables.tier == "ssd" else 0) as place,
-            one_core() as others,
+            one_core() as cores,
         ):
             report("building the model and its tables")
-            rows = _tables(design, shape, place / "tables.bin", others)
+            rows = _tables(design, shape, place / "tables.bin", cores)
             try:
                 return _run(scaled, predicted, rows, lanes, report)
             finally:
@@ -221,7 +221,7 @@ def _phase(steps: list[_Step]) -> Phase:
     singles = [t for c in each for t in c.singles]
     batches = _full([batch for c in each for batch in c.batches])
     single_s = float(np.percentile(singles, 25)) if singles else 0.0
-    read_s = float(np.percentile([t / n for n, t in batches], 25)) if batches else 0.0
+    read_s = float(np.percentile([t / n for n, t in batches], 10)) if batches else 0.0
     waits = [sum(n for n, _ in c.takes) * single_s if c.singles else _wait(c.takes, read_s) for c in each]
     work = np.percentile([c.work_s for c in each], 25)
     wait, distinct = float(np.median(waits)), sum(c.distinct for c in each)
@@ -260,12 +260,12 @@ def _shape(design: Design) -> Shape:
     return Shape(tuple(int(each.sum()) for each in tables.rows(model)), model.engram.head_dim)
 
 
-def _tables(design: Design, shape: Shape, path: Path, others: set[int]) -> MemoryTables | DriveTables:
+def _tables(design: Design, shape: Shape, path: Path, cores: set[int]) -> MemoryTables | DriveTables:
     placement = design.serving.tables
     if placement.tier != "ssd" or not shape.rows:
         return MemoryTables(shape)
     cached = int(placement.cache_bytes / tables.row_bytes(design.model)) if placement.cache_tier else 0
-    return DriveTables(shape, path, bool(placement.prefetch), cached, others)
+    return DriveTables(shape, path, bool(placement.prefetch), cached, cores)
 
 
 def _warm(engine: Engine, rows: DriveTables, lanes: "_Lanes", design: Design) -> None:

@@ -48,8 +48,8 @@ class Memory:
         return _READS / self.rate[64].seconds
 
 
-def measure(report: Report, others: set[int], area_bytes: int = _AREA_BYTES) -> Memory:
-    """others: cores beside the calling thread's. Raises UnsteadyError where the machine is too busy to tell."""
+def measure(report: Report, every: set[int], area_bytes: int = _AREA_BYTES) -> Memory:
+    """every: the cores to use together. Raises UnsteadyError where the machine is too busy to tell."""
     report("latency of memory")
     latency = _latency()
     report("random rows in memory")
@@ -62,8 +62,7 @@ def measure(report: Report, others: set[int], area_bytes: int = _AREA_BYTES) -> 
         huge = {size: _gather(large, size) for size in (64, 128, 4096)}
         del large
     report("random rows in memory, several cores")
-    every = sorted({*others, *(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ())})
-    cores = {count: _together(area, every[:count]) for count in range(1, len(every) + 1)}
+    cores = {count: _together(area, sorted(every)[:count]) for count in range(1, len(every) + 1)}
     return Memory(latency, rate, huge, cores)
 
 

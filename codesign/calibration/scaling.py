@@ -27,7 +27,7 @@ _DIVISORS = (1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 class Room:
     """What a measurement may take: bytes of weights in memory, of tables in memory or on the drive."""
 
-    weight_bytes: float = 0.6e9
+    weight_bytes: float = 1.2e9
     table_bytes: float = 1.5e9
 
 

@@ -86,7 +86,7 @@ def steady(
 
 @contextmanager
 def one_core() -> Iterator[set[int]]:
-    """Keep the calling thread on one core; gives the cores that are left for other threads (or the same one)."""
+    """Keep the calling thread on one core; gives all cores, for other threads to run on."""
     if not hasattr(os, "sched_setaffinity"):
         yield set()
         return
@@ -94,6 +94,6 @@ def one_core() -> Iterator[set[int]]:
     mine = max(before)
     os.sched_setaffinity(thread, {mine})
     try:
-        yield (before - {mine}) or {mine}
+        yield before
     finally:
         os.sched_setaffinity(thread, before)
