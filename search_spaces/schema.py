@@ -156,6 +156,7 @@ class ModelSpec(Strict):
 
     engram_share: Engram share of the sparse parameters at the base's active parameters and its total, or
         `total_parameters`; routed experts and table rows follow.
+    attention, feed_forward: the kind of every layer's two parts, at the base's active parameters (blocks.py).
     engram_rows: rows of one table beside a fixed backbone; the share follows. Only one of the two.
     """
 
@@ -170,6 +171,8 @@ class ModelSpec(Strict):
     engram_head_dim: Free[Count] | None = None
     engram_hash_layout: Named[Literal["independent", "blocked"]] | None = None
     active_experts: Free[Count] | None = None
+    attention: Named[Literal["mha", "gqa", "mqa", "mla"]] | None = None
+    feed_forward: Named[Literal["dense", "experts"]] | None = None
     medusa_heads: Free[Whole] | None = None
     weights_dtype: Named[Dtype] | None = None
     experts_dtype: Named[Dtype] | None = None

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from cost_models.design import GIB, Design, Engram, Host, Limits, Model, Serving, System, TablePlacement
 from cost_models.errors import InputError
 from search_spaces import budget, hardware
+from search_spaces.blocks import with_blocks
 from search_spaces.fields import DEFAULTS, MEDUSA, TABLES
 from search_spaces.parameters import Parameter, layers_of
 from search_spaces.reading import one_of
@@ -55,6 +56,7 @@ class Space:
         base = self.base
         if base.moe and "active_experts" in own:
             base = replace(base, moe=replace(base.moe, active_experts=own["active_experts"]))
+        base = with_blocks(base, own)
         fields = {k: own[k] for k in _PLAIN_MODEL_FIELDS if k in own}
         base = replace(base, **fields)
         if "engram_share" in own:

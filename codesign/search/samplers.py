@@ -9,11 +9,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 import cost_models
 from codesign.errors import InputError
+from codesign.search.group_pso import GroupSwarmSampler
 from codesign.search.sampler import CompletionSampler
 from search_spaces import Space
 
 DEFAULT = "codesign"
-NAMES = (DEFAULT, "random", "tpe", "nsga2", "nsga3", "gp")
+NAMES = (DEFAULT, "random", "tpe", "nsga2", "nsga3", "gp", "group-pso")
 _POPULATION = 20  # of the genetic samplers: a search has some hundred trainings at most
 
 
@@ -23,6 +24,8 @@ def by_name(
     """The sampler of a name. Raises InputError for an unknown one."""
     if name == DEFAULT:
         return CompletionSampler(space, catalogue, seed, startup)
+    if name == "group-pso":
+        return GroupSwarmSampler(space, seed)
     if name == "random":
         return optuna.samplers.RandomSampler(seed=seed)
     if name == "nsga2":
