@@ -1,193 +1,184 @@
-"""How many trainings does a sampler need? The real cost models with a made-up loss whose optimum is known.
+"""How many trainings does a sampler need? Two problems (`benchmarks.search_problems`), every sampler, seeds.
 
-    python benchmarks/search_efficiency.py [--seeds 5] [--trainings 100] [--stock 500] [--noise 0.008]
+    python -m benchmarks.search_efficiency                      all that is not in search_efficiency.json yet
+    python -m benchmarks.search_efficiency --problem tabulated --samplers codesign random --seeds 5
+    python -m benchmarks.search_efficiency --show               nothing is run; tables and figures of docs/search.md
 
-A space of some thousand models at one parameter budget, thousands of hardware combinations, four objectives and
-constraints. The loss of a model is a formula with a known optimum plus noise for each training. Since every model
-can be listed, the reference is exact: the hypervolume of all models with all their hardware. The score is the
-share of it that the true losses of the trained models reach: once with the hardware of each trial as it ran, once
-with each trained model completed with all its hardware, whoever chose it. Hypervolume is over the logarithms of
-the analytic objectives and the loss, by 1,024 quasi-random points (see codesign.search.landscape).
+Scores are shares of the hypervolume of all models with all hardware, by true losses, of
+    as_run     the designs that were tried, one training each, as Optuna runs a sampler;
+    completed  each trained model with all its hardware, a training being a model that is new, as codesign runs it;
+    reported   those designs of `completed` that are on the front by the losses that the trainings said.
+Infeasible proposals cost no training. GPSampler needs 6 CPU seconds an ask at 25 trainings and 21 at 100.
 """
 
 import argparse
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
-from numpy.typing import NDArray
 from optuna.trial import TrialState
 
-import cost_models
-import search_spaces
-from codesign.plaintext import table
+from benchmarks import search_problems
+from benchmarks.search_problems import BIASES, Problem, with_loss
+from benchmarks.traffic_figures import Line, chart, write
+from codesign import cache
+from codesign.front import Matrix
 from codesign.search.distributions import suggest
-from codesign.search.landscape import Candidate, Landscape, covering, model_key
-from codesign.search.samplers import by_name
-from codesign.search.scoring import score
+from codesign.search.samplers import NAMES, by_name
 
-SPACE = """
-model:
-  preset: moe-27b
-  engram_share: {choices: [0.05, 0.1, 0.15, 0.2, 0.25, 0.35, 0.45, 0.6]}
-  engram_layers: {subsets: [[0], [1], [1, 8], [1, 14], [8, 22], [1, 8, 14]]}
-  engram_max_order: {choices: [2, 3, 4]}
-  engram_heads: {choices: [4, 8, 16]}
-  engram_head_dim: {choices: [32, 64, 128]}
-  active_experts: {choices: [2, 4, 6, 8]}
-system:
-  accelerator: {choices: [rtx-6000-ada, a100-80-sxm, h100-sxm, h200-sxm, b200-sxm, mi300x]}
-  accelerators: {choices: [1, 2, 4, 8]}
-  host: {dram_gib: {choices: [64, 256]}, ssd_gib: {choices: [0, 1024]}, ssd_drives: 2}
-serving:
-  tensor_parallel: {choices: [1, 2, 4, 8]}
-  concurrency: {choices: [1, 4, 16, 64, 256]}
-  input_tokens: 2048
-  tables: {tier: {choices: [hbm, dram, ssd]}, prefetch: {choices: [true, false]}}
-constraints: {tpot_s: 0.1, ttft_s: 5.0}
-quality: {fidelity: demo}
-"""
-MARKS = (25, 50, 100, 200, 500)
-
-
-def true_loss(params: dict[str, Any]) -> float:
-    """A loss with the shapes that the papers report, optimum at share 0.2 to 0.25, about 0.1 from best to worst."""
-    layers = [int(layer) for layer in params["model.engram_layers"].split(",")]
-    width = (
-        (params["model.engram_max_order"] - 1)
-        * params["model.engram_heads"]
-        * params["model.engram_head_dim"]
-    )
-    best_share = 0.22 + 0.02 * (len(layers) - 2)
-    loss = 2.30 + 0.35 * (params["model.engram_share"] - best_share) ** 2
-    loss += 0.006 * abs(layers[0] - 1) ** 0.7 - 0.004 * np.log(len(layers))
-    loss += 0.006 * (np.log2(width / 1280) / 2) ** 2 + 0.003 * (params["model.engram_max_order"] - 3) ** 2
-    return float(loss - 0.028 * np.log2(params["model.active_experts"] / 6))
-
-
-class Problem:
-    """The space with everything about it known. covers: (models, points) bool; losses: (models,)."""
-
-    def __init__(self, noise: float) -> None:
-        self.space = search_spaces.parse(SPACE, "search_efficiency")
-        self.catalogue = cost_models.load_catalogue()
-        self.noise = noise
-        self.landscape = Landscape(self.space, self.catalogue, seed=99)
-        self.candidates: dict[str, Candidate] = {}
-        listed = _listed(self.space)
-        for params in listed:
-            made = self.landscape.candidate(params)
-            if made is not None:
-                self.candidates.setdefault(made.key, made)
-        self.losses = {key: true_loss(c.params) for key, c in self.candidates.items()}
-        self.worst = max(self.losses.values())
-        self.reference = self.volume([(self.losses[k], c.covers) for k, c in self.candidates.items()])
-
-    def volume(self, members: list[tuple[float, NDArray[np.bool_]]]) -> float:
-        """Share of box times loss that (loss, covered points) pairs dominate."""
-        best = np.full(len(self.landscape.points), self.worst)
-        for loss, covers in members:
-            np.minimum(best, loss, out=best, where=covers)
-        return float((self.worst - best).mean())
-
-
-def _listed(space: search_spaces.Space) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = [{}]
-    for p in space.model_parameters:
-        rows = [row | {p.name: level} for row in rows for level in p.levels()]
-    return rows
+RESULTS = Path(__file__).with_suffix(".json")
+MARKS = (10, 15, 20, 25, 35, 50, 75, 100, 150, 200, 300, 500)
+KINDS = ("as_run", "completed", "reported")
+SHOWN = {"as_run": (100, 500), "completed": (25, 50, 100, 200), "reported": (50, 100)}  # in the page's tables
+PAGE = Path(__file__).parent.parent / "docs" / "search.md"
+MARK = "<!-- below: written by python -m benchmarks.search_efficiency --show -->"
+PROBLEMS: dict[str, Callable[..., Problem]] = {
+    "synthetic": search_problems.synthetic,
+    "tabulated": search_problems.tabulated,
+}
+# Trainings of one run: more would change no answer (codesign), or cost more CPU than an hour (gp: 21 s an ask)
+TRAININGS = {"codesign": 100, "gp": 25}
+_MOST_TRAININGS = 500
+_MOST_ASKS = 6  # per training: nearly all proposals may be infeasible
+_STARTUP = 8
 
 
 def search(problem: Problem, name: str, trainings: int, seed: int) -> dict[str, Any]:
-    """One run: shares of the reference after each training, as the trials ran and completed, and CPU per ask."""
+    """One run: score by kind and mark, models that were trained, CPU seconds per ask."""
     space, catalogue = problem.space, problem.catalogue
     generator = np.random.default_rng(10_000 + seed)
-    sampler = by_name(name, space, catalogue, seed, startup=8)
-    study = optuna.create_study(directions=["minimize"] * 4, sampler=sampler)
-    as_run: list[float] = []
-    completed: list[float] = []
-    points: list[tuple[float, NDArray[np.bool_]]] = []
-    models: dict[str, tuple[float, NDArray[np.bool_]]] = {}
-    measured: dict[str, float] = {}
-    asking = 0.0
-    while len(measured) < trainings and len(study.get_trials(deepcopy=False)) < 20 * trainings:
+    sampler = by_name(name, space, catalogue, seed, _STARTUP)
+    study = optuna.create_study(directions=["minimize"] * len(space.objectives), sampler=sampler)
+    observed: dict[str, float] = {}
+    points: list[Matrix] = []
+    found: dict[str, Any] = {kind: {} for kind in KINDS}
+    asking, asked = 0.0, 0
+    while len(points) < trainings and asked < _MOST_ASKS * trainings:
+        asked += 1
         before = time.process_time()
         trial = study.ask()
         params = suggest(trial, space)
         asking += time.process_time() - before
-        design = space.design(params)
-        scores = score(space, design, catalogue)
-        if not scores.feasible[0]:
+        key, analytic = problem.tried(params)
+        if analytic is None or key not in problem.entries:
+            trial.set_constraint("feasible", 1.0)
+            if key not in problem.entries:
+                trial.set_user_attr("model", key)
+                trial.set_user_attr("reason", "not tabulated")
             study.tell(trial, state=TrialState.PRUNED)
             continue
-        key = model_key(design.model)
-        known = key in measured
-        loss = measured.setdefault(key, problem.losses[key] + problem.noise * generator.standard_normal())
+        new = key not in observed
+        loss = observed.setdefault(key, problem.observe(key, generator))
         trial.set_user_attr("model", key)
-        trial.set_user_attr("quality", {"bits_per_byte": loss, "standard_error": problem.noise})
-        study.tell(trial, [loss, *scores.minimised[0, 1:]])
-        logs = np.log(scores.minimised[:, 1:])
-        points.append((problem.losses[key], covering(logs, problem.landscape.points)))
-        models[key] = (problem.losses[key], problem.candidates[key].covers)
-        if not known:
-            as_run.append(problem.volume(points) / problem.reference)
-            completed.append(problem.volume(list(models.values())) / problem.reference)
-    return {"as_run": as_run, "completed": completed, "cpu_s_per_ask": asking / max(1, len(study.trials))}
+        trial.set_user_attr("quality", {"bits_per_byte": loss, "standard_error": problem.error})
+        study.tell(trial, [loss, *analytic[0]])
+        points.append(with_loss(problem.entries[key].true, problem.analytic(analytic)))
+        if len(points) in MARKS:
+            found["as_run"][str(len(points))] = round(problem.share_of(points), 4)
+        if new and len(observed) in MARKS:
+            found["completed"][str(len(observed))] = round(problem.completed(list(observed)), 4)
+            found["reported"][str(len(observed))] = round(problem.reported(observed), 4)
+    found["models"] = len(observed)
+    return found | {"cpu_s_per_ask": round(asking / asked, 4)}
 
 
-def summary(runs: list[dict[str, Any]], kind: str) -> list[str]:
-    """Mean and deviation over the seeds at the marks."""
-    cells = []
-    for mark in MARKS:
-        values = [run[kind][mark - 1] for run in runs if len(run[kind]) >= mark]
-        cells.append(f"{np.mean(values):.3f}±{np.std(values):.3f}" if values else "-")
-    return cells
+def run(options: argparse.Namespace) -> None:
+    """Run what is missing and keep the file of results up to date."""
+    problem = PROBLEMS[options.problem](options.loud, options.bias)
+    agreement = search_problems.rank_agreement(problem)
+    print(f"{len(problem.entries)} models, rank agreement of the proxy {agreement:.2f}", flush=True)
+    for seed in range(options.seeds):
+        for name in options.samplers:
+            runs = read().setdefault(case(options), {}).setdefault(name, {})
+            if str(seed) in runs:
+                continue
+            trainings = options.trainings or TRAININGS.get(name, _MOST_TRAININGS)
+            found = search(problem, name, trainings, seed)
+            everything = read()
+            everything.setdefault(case(options), {}).setdefault(name, {})[str(seed)] = found
+            _store(everything)
+            last = {kind: list(found[kind].values())[-1:] for kind in KINDS}
+            print(name, seed, last, f"{1e3 * found['cpu_s_per_ask']:.0f} ms/ask", flush=True)
+
+
+def _store(found: dict[str, Any]) -> None:
+    text = json.dumps(found, separators=(",", ":"), sort_keys=True).replace('},"', '},\n"') + "\n"
+
+    def put(path: Path) -> None:
+        path.write_text(text)
+
+    cache.write_atomically(RESULTS, put)
+
+
+def case(options: argparse.Namespace) -> str:
+    """The name of a problem with its noise and bias in the file of results."""
+    noise = "noise x4" if options.loud else "noise x1"
+    return f"{options.problem}, {noise}, bias {options.bias}"
+
+
+def read() -> dict[str, Any]:
+    """The results so far: case -> sampler -> seed -> `search`."""
+    return dict(json.loads(RESULTS.read_text())) if RESULTS.exists() else {}
+
+
+def tables(found: dict[str, Any]) -> str:
+    """Mean and deviation over seeds as Markdown, a table a case and a line a sampler."""
+    parts = []
+    for name, samplers in sorted(found.items()):
+        head = [f"{kind.replace('_', ' ')} {mark}" for kind, marks in SHOWN.items() for mark in marks]
+        rows = [["sampler", "seeds", *head], ["---"] * (2 + len(head))]
+        for sampler, runs in samplers.items():
+            cells = [_cell(runs, kind, mark) for kind, marks in SHOWN.items() for mark in marks]
+            rows.append([sampler, str(len(runs)), *cells])
+        parts.append(f"**{name}**\n\n" + "\n".join("| " + " | ".join(row) + " |" for row in rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def _cell(runs: dict[str, Any], kind: str, mark: int) -> str:
+    values = [run[kind][str(mark)] for run in runs.values() if str(mark) in run[kind]]
+    return f"{np.mean(values):.3f} ± {np.std(values):.3f}" if len(values) == len(runs) else "-"
+
+
+def figures(found: dict[str, Any]) -> None:
+    """docs/pictures/search-*.svg: the share that is missing, for each problem without extra noise or bias."""
+    for problem in PROBLEMS:
+        lines = []
+        for colour, (name, runs) in enumerate(found.get(f"{problem}, noise x1, bias none", {}).items()):
+            for kind, style in (("completed", ""), ("as_run", "4 3")):
+                marks = [m for m in MARKS if all(str(m) in run[kind] for run in runs.values())]
+                missing = [1 - np.mean([run[kind][str(m)] for run in runs.values()]) for m in marks]
+                if marks:
+                    lines.append(Line(f"{name}, {kind.replace('_', ' ')}", marks, missing, colour, style))
+        if lines:
+            title = f"Hypervolume still missing, {problem} problem"
+            write(f"search-{problem}", chart(title, "trainings", "share missing", lines, log_y=True))
 
 
 def main() -> None:
-    """Run all samplers and print and store what they reached."""
+    """Run, then show."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--problem", choices=PROBLEMS, default="synthetic")
+    parser.add_argument("--samplers", nargs="+", choices=NAMES, default=list(NAMES))
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--trainings", type=int, default=100, help="of the default sampler")
-    parser.add_argument("--stock", type=int, default=500, help="trainings of Optuna's samplers")
-    parser.add_argument("--noise", type=float, default=0.008, help="deviation of one training")
-    parser.add_argument("--samplers", nargs="+", default=["codesign", "random", "nsga2", "nsga3", "tpe"])
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
+    parser.add_argument("--trainings", type=int, help=f"of one run (default {_MOST_TRAININGS}; {TRAININGS})")
+    parser.add_argument("--loud", action="store_true", help="four times the noise")
+    parser.add_argument("--bias", choices=BIASES, default="none", help="of the proxy against the truth")
+    parser.add_argument("--show", action="store_true", help="run nothing")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    problem = Problem(options.noise)
-    print(
-        f"{len(problem.candidates)} models, loss {min(problem.losses.values()):.3f} to {problem.worst:.3f}",
-        flush=True,
-    )
-    found: dict[str, list[dict[str, Any]]] = {}
-    for name in options.samplers:
-        count = options.trainings if name == "codesign" else options.stock
-        found[name] = [search(problem, name, count, seed) for seed in range(options.seeds)]
-        for kind in ("as_run", "completed"):
-            print(f"{name:<9} {kind:<10}", *summary(found[name], kind), flush=True)
-    rows = [
-        [
-            name,
-            kind.replace("_", " "),
-            *summary(runs, kind),
-            f"{1e3 * np.mean([r['cpu_s_per_ask'] for r in runs]):.0f}",
-        ]
-        for name, runs in found.items()
-        for kind in ("as_run", "completed")
-    ]
-    print(f"\nShare of the reference hypervolume after so many trainings ({options.seeds} seeds)\n")
-    print(table(["sampler", "hardware", *map(str, MARKS), "CPU ms/ask"], rows, left=2))
-    options.out.write_text(
-        json.dumps(
-            {"noise": options.noise, "seeds": options.seeds, "marks": MARKS, "runs": found}, indent=None
-        )
-    )
+    if not options.show:
+        run(options)
+    text = tables(read())
+    print(text)
+    if options.show:
+        PAGE.write_text(PAGE.read_text().split(MARK)[0] + MARK + "\n\n" + text)
+        figures(read())
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Hyperparameters are the maximum of the marginal likelihood with weak log-normal 
 2006, chapter 5).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,7 +18,8 @@ Array = NDArray[np.float64]
 
 _SQRT5 = np.sqrt(5.0)
 _PRIOR_LENGTH, _PRIOR_WIDTH = 1.0, 1.0  # median and log-deviation of length scales, inputs in 0..1
-_MOST_FOR_FIT = 300  # observations that hyperparameters are fitted on; the prediction uses all
+_MOST_FOR_FIT = 200  # observations that hyperparameters are fitted on; the prediction uses all
+_SETTLED = 100  # observations from which on a fit starts from the last one only
 
 
 @dataclass
@@ -38,13 +40,16 @@ class GaussianProcess:
         self._scale = float(np.std(y)) or 1.0
         target, error = (y - self._mean) / self._scale, se / self._scale
         if len(self.theta) != x.shape[1] + 2:
-            self.theta = np.concatenate([np.zeros(x.shape[1]), [0.0, np.log(0.1)]])
+            self.theta = _default(x.shape[1])
             self._fitted_on = 0
         if len(y) >= 4 and len(y) >= 1.1 * self._fitted_on:
             chosen = np.arange(len(y))
             if len(y) > _MOST_FOR_FIT:
                 chosen = np.random.default_rng(len(y)).choice(len(y), _MOST_FOR_FIT, replace=False)
-            self.theta = _maximised(self.theta, x[chosen], target[chosen], error[chosen])
+            starts = [self.theta]
+            if 0 < self._fitted_on < _SETTLED:
+                starts.append(_default(x.shape[1]))
+            self.theta = _maximised(starts, x[chosen], target[chosen], error[chosen])
             self._fitted_on = len(y)
         lengths, amplitude, noise = _split(self.theta)
         covariance = amplitude * _matern(_distance(x, x, lengths)) + np.diag(error**2 + noise)
@@ -86,23 +91,24 @@ def _matern(r: Array) -> Array:
     return (1 + _SQRT5 * r + 5 / 3 * r**2) * np.exp(-_SQRT5 * r)
 
 
-def _maximised(start: Array, x: Array, y: Array, error: Array) -> Array:
+def _default(features: int) -> Array:
+    return np.concatenate([np.zeros(features), [0.0, np.log(0.1)]])
+
+
+def _maximised(starts: Sequence[Array], x: Array, y: Array, error: Array) -> Array:
     squares = (x[:, None, :] - x[None, :, :]) ** 2  # (n, n, d)
-    default = np.concatenate([np.zeros(x.shape[1]), [0.0, np.log(0.1)]])
     bounds = [(np.log(0.05), np.log(30.0))] * x.shape[1] + [
         (np.log(0.05), np.log(10.0)),
         (np.log(1e-3), np.log(1.0)),
     ]
     best = None
-    for initial in (start, default):
+    for initial in starts:
         found = minimize(
             _loss_and_gradient, initial, args=(squares, y, error), jac=True, method="L-BFGS-B", bounds=bounds,
             options={"maxiter": 40},
         )  # fmt: skip
         if best is None or found.fun < best.fun:
             best = found
-        if np.array_equal(start, default):
-            break
     assert best is not None
     return np.asarray(best.x)
 
