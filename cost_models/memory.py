@@ -3,7 +3,7 @@
 Per accelerator, with t, d, p = tensor, data and pipeline parallel degrees:
     weights     = routed experts / (t d p) + head-wise and width-wise split weights / (t p) + whole copies / p
     tables      = table bytes / (t p)                     (they are split over tensor-parallel ranks only)
-    activations = tokens of one step x the widest live set of tensors
+    activations = tokens of one step x the widest live set of tensors, or what sampling takes where that is more
     KV cache    = memory x engine share - weights - tables - activations
 Source: sharding as in vLLM and SGLang (docs.vllm.ai; SemiAnalysisAI/InferenceX #3337, DeepSeek-V4.1-Flash).
 """
@@ -31,6 +31,10 @@ from cost_models.operators import context_bytes_per_token, index_bytes_per_token
 from cost_models.parts import Node, Parts
 
 _LOGIT_BYTES = 4.0  # logits are sampled from in fp32
+# Sampling by top-k and top-p sorts them: values in fp32, places in int64, probabilities in fp32 (vLLM,
+# v1/sample/ops/topk_topp_sampler.py; the engine plans memory for it by a trial run of as many sequences as it admits,
+# v1/worker/gpu_model_runner.py: _dummy_sampler_run).
+_SORTING_BYTES = 16.0
 _FOUR_BIT_MULTIPLE = 64
 
 
@@ -155,13 +159,14 @@ def fit(design: Design, parts: Parts) -> Memory:
 
     whole, split = activation_bytes_per_token(model)
     sequences = np.maximum(serving.concurrency, 1) / d
-    # engines reserve for a full prefill chunk, whatever arrives
-    checked = speculation.speculate(model, serving).tokens_per_step  # a step's tokens of one sequence
-    decoded = sequences * checked
-    step_tokens = decoded if serving.phase == "decode" else np.maximum(serving.prefill_chunk, decoded)
     per_step_token = whole + split / t
-    logits = checked * (1 + model.medusa_heads) * model.vocab * _LOGIT_BYTES
-    activations = step_tokens * per_step_token + sequences * logits + model.engine_bytes
+    # engines reserve for a full prefill chunk, whatever arrives
+    chunk = 0.0 if serving.phase == "decode" else serving.prefill_chunk * per_step_token
+    checked = speculation.speculate(model, serving).tokens_per_step  # a step's tokens of one sequence
+    sampled = model.vocab * (checked * (1 + model.medusa_heads) * _LOGIT_BYTES + _SORTING_BYTES)
+    beside = np.maximum(checked * per_step_token, sampled)  # per sequence beside its cache
+    # the tensors of the layers are gone when tokens are sampled
+    activations = np.maximum(chunk, sequences * beside) + model.engine_bytes
 
     capacity = accelerator.memory_bytes
     reserve = capacity * (1 - parts.engine.memory_share)
@@ -170,9 +175,9 @@ def fit(design: Design, parts: Parts) -> Memory:
 
     per_sequence = _kv_divided(model, t, kv_bytes_per_sequence(design)) / p
     per_token = per_sequence / cached_positions(design)
-    # every further sequence also needs room for its logits, and in a decode step for its own token
-    beside = logits + (checked * per_step_token if serving.phase == "decode" else 0.0)
-    possible = np.floor(available / (per_sequence + beside)) * d
+    room = np.maximum(0.0, capacity - (taken - activations + model.engine_bytes))
+    within_chunk = np.maximum(0.0, room - chunk) / per_sequence
+    possible = np.floor(np.minimum(within_chunk, room / (per_sequence + beside))) * d
     asked = serving.concurrency > 0
     concurrency = choose(asked, serving.concurrency, np.maximum(1, possible))
     running = concurrency

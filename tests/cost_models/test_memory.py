@@ -197,3 +197,15 @@ def test_more_tokens_or_ranks_never_leave_more_room(t: int, concurrency: int, to
 def test_result_is_a_record_of_this_memory() -> None:
     result: Result = cost_models.evaluate(design(), CATALOGUE).result()
     assert result.memory.weights_bytes == held(design()).weights_bytes
+
+
+def test_sampling_takes_what_the_layers_do_not() -> None:
+    model = cost_models.read_model("llama-3.1-8b")
+
+    def taken(concurrency: int, chunk: int = 4096) -> float:
+        serving = Serving(concurrency=concurrency, prefill_chunk=chunk)
+        return float(held(Design(model, System("h100-sxm", 1), serving)).activations_bytes)
+
+    assert taken(1024) == 1024 * 128256 * 20  # logits, sorted values and places, probabilities
+    assert taken(8) == taken(9) < taken(1024)
+    assert taken(8, 65536) == 16 * taken(8)
