@@ -1,13 +1,14 @@
 """Designs whose fields are arrays: how many they are, a stretch of them, and what may stand in them."""
 
 import dataclasses
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cost_models import designfields as rules
-from cost_models.design import Design
+from cost_models.design import Design, Limits, System, TablePlacement
 from cost_models.designfields import Rule
 from cost_models.errors import InputError
 
@@ -54,13 +55,27 @@ def take(record: T, start: int, stop: int) -> T:
 
 def check(design: Design) -> None:
     """Refuse numbers and names that no design file may hold. Raises InputError: field, rule, value."""
-    serving, host = design.serving, design.system.host
-    _check("system", design.system, rules.SYSTEM)
-    _check("system.host", host, rules.HOST)
-    _check("serving", serving, rules.SERVING)
-    _check("serving.tables", serving.tables, rules.TABLES)
-    _check("serving.tables", serving.tables, rules.CACHE)
-    _check("limits", design.limits, rules.LIMITS)
+    for record in (design.system, design.serving.tables, design.limits):
+        try:
+            _checked(record)
+        except TypeError:  # an array has no hash
+            _check_record(record)
+    _check("serving", design.serving, rules.SERVING)
+
+
+def _check_record(record: System | TablePlacement | Limits) -> None:
+    if isinstance(record, System):
+        _check("system", record, rules.SYSTEM)
+        _check("system.host", record.host, rules.HOST)
+    elif isinstance(record, TablePlacement):
+        _check("serving.tables", record, rules.TABLES)
+        _check("serving.tables", record, rules.CACHE)
+    else:
+        _check("limits", record, rules.LIMITS)
+
+
+# Scalar records that many designs share are looked at once; an error is not kept.
+_checked = lru_cache(maxsize=1024)(_check_record)
 
 
 def _lengths(record: Any, place: str, found: dict[int, str]) -> None:
