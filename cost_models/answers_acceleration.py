@@ -11,29 +11,26 @@ from cost_models.design import Design
 from cost_models.document import Result
 from cost_models.evaluation import Evaluation, evaluate
 
-_MOST_SEQUENCES = 4096
-
 
 def guesses(design: Design, result: Result, catalogue: Catalogue) -> str:
     """What the Medusa heads yield, by whose figures, and up to how many sequences they pay."""
     guessed = result.speculation
     assert guessed.acceptance is not None
     nodes = int(np.asarray(guessed.tokens_per_step)) - 1
-    counts = np.unique(np.append(2 ** np.arange(np.log2(_MOST_SEQUENCES) + 1), _concurrency(result))).astype(
-        int
-    )
+    most = max(1, int(float(evaluate(_served(design, 0), catalogue)["memory.concurrency"])))
+    asked = min(most, max(1, int(float(np.asarray(result.memory.concurrency)))))
+    counts = np.unique(np.append(2 ** np.arange(int(np.log2(most)) + 1), [asked, most]))
     gains = _tpot(_without_heads(_served(design, counts)), catalogue) / _tpot(
         _served(design, counts), catalogue
     )
-    now = float(gains[counts == _concurrency(result)][0])
+    now = float(gains[counts == asked][0])
     paying = counts[gains > 1]
-    until = (
-        f"they pay up to {paying.max():,} sequences a replica"
-        if len(paying)
-        else "they pay at no number of sequences"
-    )
-    if len(paying) == len(counts):
-        until = f"they pay at all numbers of sequences up to {_MOST_SEQUENCES:,}"
+    if not len(paying):
+        until = "they pay at no number of sequences"
+    elif paying.max() == most:
+        until = f"they pay up to the {most:,} sequences that fit a replica"
+    else:
+        until = f"they pay up to about {paying.max():,} sequences a replica, of {most:,} that fit"
     return (
         f"{'Yes' if now > 1 else 'No'}: {design.model.medusa_heads} heads and {nodes} guesses a step yield "
         f"{float(np.asarray(guessed.accepted_tokens)):.2f} tokens, and a token takes {_factor(now)} here "
@@ -71,11 +68,8 @@ def cut_cache(design: Design, result: Result, one: Evaluation, catalogue: Catalo
     )
 
 
-def _concurrency(result: Result) -> int:
-    return max(1, int(float(np.asarray(result.memory.concurrency))))
-
-
-def _served(design: Design, counts: NDArray[np.int64]) -> Design:
+def _served(design: Design, counts: NDArray[np.int64] | int) -> Design:
+    """0: as many sequences as the KV cache holds."""
     return replace(design, serving=replace(design.serving, concurrency=counts))
 
 

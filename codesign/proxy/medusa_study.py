@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
+from numpy.typing import NDArray
 
 from codesign import corpus as corpora
 from codesign import tokenizer
@@ -69,9 +70,9 @@ def study(
     results = store or Store()
     quality, model = results.get(key), generation.load_weights(key, results)
     assert quality is not None
-    tokens = tokenizer.encode(corpus, model.config.vocab)
     if quality.details["corpus"] != corpora.describe(corpus):
         raise InputError(f"{key}: was trained on another text; name it with --text")
+    tokens = tokenizer.encode(corpus, model.config.vocab)
     split, length = batches.split(tokens), int(quality.details["sequence"])
     addresses = Addresses(model.config, tokens.canonical, tokens.canonical_vocab)
     train = batches.Windows(split.train, split.train_positions, length, addresses)
@@ -96,7 +97,7 @@ def study(
     return Study(key, model.config.parameters(), judged, correct.tolist(), own.tolist(), rows)
 
 
-def _table(correct: np.ndarray) -> speculation.Acceptance:  # type: ignore[type-arg]
+def _table(correct: NDArray[np.float64]) -> speculation.Acceptance:
     guesses = tuple(tuple(float(x) for x in np.diff([0.0, *row])) for row in correct)
     return speculation.Acceptance("measured", "", 1.0, guesses)
 

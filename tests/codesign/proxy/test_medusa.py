@@ -8,14 +8,17 @@ import pytest
 import torch
 
 from codesign import tokenizer
-from codesign.proxy import batches, device, medusa, training
+from codesign.proxy import batches, device, medusa, medusa_study, training
 from codesign.proxy.batches import Windows
 from codesign.proxy.engram import Addresses
 from codesign.proxy.fidelity import Fidelity
+from codesign.proxy.measurement import measure
 from codesign.proxy.medusa import Heads
 from codesign.proxy.scale import scale
+from codesign.proxy.store import Store
 from cost_models import speculation
 from cost_models.design import Model
+from cost_models.errors import InputError
 
 TREE = [(0,), (1,), (0, 0), (0, 1), (1, 0), (0, 0, 0), (2,), (0, 0, 1)]
 
@@ -102,3 +105,18 @@ def test_a_tree_of_the_cost_model_can_be_decoded(trained: Trained, heads: Heads)
     prompt = trained.held_out.batch(np.array([1])).ids[0, :12].tolist()
     plain = medusa.decode(trained.model, trained.addresses, prompt, 30)
     assert medusa.decode(trained.model, trained.addresses, prompt, 30, heads, tree).ids[:30] == plain.ids
+
+
+def test_a_stored_proxy_is_studied_and_its_table_can_be_served(
+    full_model: Callable[..., Model], tiny: Fidelity, text: Path, store: Store, tmp_path: Path
+) -> None:
+    quality = measure(full_model(0.0), tiny, corpus=text, store=store, keep_weights=True)
+    found = medusa_study.study(quality.key, heads=2, steps=20, prompts=2, corpus=text, store=store)
+    assert found.judged > 1000
+    assert all(row["decoded"] >= 1.0 for row in found.rows)
+    file = tmp_path / "heads.yaml"
+    file.write_text(found.acceptance(), encoding="utf-8")
+    read = speculation.acceptance(full_model(0.0), str(file))
+    assert read.guesses[0][0] == pytest.approx(found.correct[0][0], abs=1e-5)
+    with pytest.raises(InputError, match="another text"):
+        medusa_study.study(quality.key, store=store)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from codesign.proxy import copying, snapkv
+from codesign.proxy import copying, snapkv, snapkv_study
 from codesign.proxy.config import ProxyConfig
 from codesign.proxy.engram import Addresses
 from codesign.proxy.generation import Reader
@@ -89,3 +89,38 @@ def test_exams_ask_for_what_stands_far_back() -> None:
         span = prompt[-4:] + answer
         places = [i for i in range(96 - 40) if prompt[i : i + 12] == span]
         assert places
+
+
+def test_a_model_that_never_looks_back_fails_the_check() -> None:
+    model = Transformer(CONFIG)
+    initialise(model, 1)
+    with torch.no_grad():
+        for block in model.blocks:
+            block.attention.out.zero_()  # type: ignore[union-attr]
+    prompts, answers = (np.random.default_rng(0).integers(1, 16, (8, size)) for size in (40, 4))
+    exam = snapkv_study.Exam(model.eval(), Addresses(CONFIG, np.arange(16), 16), prompts, answers)
+    found = snapkv_study.check(exam, 8)
+    assert found.whole == pytest.approx(found.recent)
+    assert not found.passed
+
+
+def test_the_exam_without_a_cut_is_plain_reading() -> None:
+    model = Transformer(CONFIG)
+    initialise(model, 1)
+    prompts, answers = (np.random.default_rng(1).integers(1, 16, (3, size)) for size in (12, 4))
+    exam = snapkv_study.Exam(model.eval(), Addresses(CONFIG, np.arange(16), 16), prompts, answers)
+    text = torch.from_numpy(np.concatenate([prompts, answers], axis=1))
+    with torch.no_grad():
+        shares = torch.log_softmax(model(text[:, :-1], []), -1)[:, 11:]
+    expected = -shares.gather(-1, text[:, 12:].unsqueeze(-1)).squeeze(-1) / math.log(2)
+    np.testing.assert_allclose(exam.bits(), expected.numpy(), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(exam.bits(), expected.numpy(), rtol=1e-3, atol=1e-4)  # the prompt is unharmed
+
+
+def test_the_shipped_table_is_of_a_proxy_that_passed() -> None:
+    from cost_models import yamlfile
+    from cost_models.kv_compression import _FILES
+
+    data = yamlfile.read(_FILES / "snapkv_measured.yaml").data
+    assert all(snapkv_study.Check(**one).passed for one in data["check"])
+    assert len(data["rows"]) == 36
