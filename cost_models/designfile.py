@@ -1,6 +1,7 @@
 """Design files: YAML -> Design, with every error at its line (`designwriter` is the way back).
 
-model:   {config: FILE} or {preset: NAME}, each with *_dtype and engram_hash_layout, or the fields of design.Model
+model:   {config: FILE} or {preset: NAME}, each with *_dtype, mtp_loaded (served with its drafter), engram_hash_layout;
+         or the fields of design.Model
 system:  accelerator, accelerators, nodes, hbm_gib, host: {*_gib, ssd_drives, cpu, *_tier}
 serving: parallel degrees, phase, tokens, concurrency, tables: {tier, prefetch, sharing, traffic, cache}
 limits:  ttft_s, tpot_s, power_w, capex_usd, usd_per_mtok, bits_per_byte
@@ -44,7 +45,15 @@ Rules = dict[str, Rule]
 MOST_PARAMETERS = 1e15  # a thousand times the largest model that exists
 
 # Beside `config` or `preset`, a model section may change what a checkpoint's config does not settle.
-_BESIDE_A_REFERENCE = ("name", "medusa_heads", "weights_dtype", "experts_dtype", "tables_dtype", "kv_dtype")
+_BESIDE_A_REFERENCE = (
+    "name",
+    "mtp_loaded",
+    "medusa_heads",
+    "weights_dtype",
+    "experts_dtype",
+    "tables_dtype",
+    "kv_dtype",
+)
 _LAYOUT = "engram_hash_layout"  # likewise, but a field of the tables
 
 
@@ -223,6 +232,20 @@ def _check(document: Document, model: Model) -> None:
         must(attention.kv_heads == attention.heads, "attention.kv_heads", rule)
         rule = f"must be qk_nope_head_dim + qk_rope_head_dim ({width}), got {attention.head_dim}"
         must(attention.head_dim == width, "attention.head_dim", rule)
+    needed: dict[str, tuple[str, ...]] = {
+        "csa": ("q_lora_rank", "o_lora_rank", "sliding_window", "index_topk"),
+        "linear": ("linear_key_heads", "linear_key_dim", "linear_value_dim"),
+    }
+    for kind, wanted in (("csa", attention.kind == "csa"), ("linear", attention.linear_value_heads > 0)):
+        for name in needed[kind] if wanted else ():
+            rule = f"must be above 0 for {kind} attention, got 0"
+            must(getattr(attention, name) > 0, f"attention.{name}", rule)
+    if attention.kind == "csa":
+        must(
+            attention.kv_heads == 1,
+            "attention.kv_heads",
+            f"must be 1 for csa attention, got {attention.kv_heads}",
+        )
     must(
         all(layer < model.layers for layer in attention.full_attention_layers),
         "attention.full_attention_layers",

@@ -133,7 +133,7 @@ def test_the_hash_layout_may_differ_from_the_preset(tmp_path: Path) -> None:
         (MODEL + "serving: {tables: {prefetch: yes}}\n", "serving.tables.prefetch must be true or false, got 'yes'"),
         (MODEL + "serving: {tables: {cache: {tier: dram}}}\n", "serving.tables.cache.gib is missing"),
         (MODEL + "serving: {tables: {cache: {tier: dram, gib: 1, policy: fifo}}}\n", "cache.policy must be one of lru, s3-fifo"),
-        (MODEL + "prices: {set: {a: [1]}}\n", "prices.set must map keys of the catalogue to figures"),
+        (MODEL + "prices: {set: {a: [1]}}\n", "prices.set.a must be a number, got [1]"),
         (MODEL.replace("layers: 12", "layers: 99999999"), ":3:11: model.layers must be a whole number >= 1 and <= 4096"),
         (MODEL.replace("  vocab: 32000\n", ""), ":2:3: model.vocab is missing; it must be a whole number >= 1"),
         (MODEL.replace("kv_heads: 4", "kv_heads: 5"), "model.attention.kv_heads must divide heads (12), got 5"),
@@ -192,9 +192,18 @@ def test_every_field_of_the_records_can_be_written(
 @pytest.mark.parametrize(
     ("prices", "message"),
     [
-        ("{scenario: nov_2027}", r"bad\.yaml:2:20: prices\.scenario must be one of pre_shortage, .*; got 'nov_2027'"),
-        ("{set: {memory.drm.usd_per_gb: 3}}", r"bad\.yaml:2:39: prices\.set\.memory\.drm\.usd_per_gb no such figure"),
-        ("{set: {memory.dram.usd_per_gb: -3}}", r"bad\.yaml:2:40: .*usd_per_gb must be finite and >= 0, got -3"),
+        (
+            "{scenario: nov_2027}",
+            r"bad\.yaml:2:20: prices\.scenario must be one of pre_shortage, .*; got 'nov_2027'",
+        ),
+        (
+            "{set: {memory.drm.usd_per_gb: 3}}",
+            r"bad\.yaml:2:39: prices\.set\.memory\.drm\.usd_per_gb no such figure",
+        ),
+        (
+            "{set: {memory.dram.usd_per_gb: -3}}",
+            r"bad\.yaml:2:40: .*usd_per_gb must be finite and >= 0, got -3",
+        ),
         ("{set: {memory.dram.usd_per_gb: true}}", r"bad\.yaml:2:40: .*usd_per_gb must be a number, got True"),
         ("{set: 7}", r"bad\.yaml:2:15: prices\.set must map figures"),
     ],
@@ -204,3 +213,40 @@ def test_bad_prices_name_their_place(tmp_path: Path, prices: str, message: str) 
     file.write_text(f"model: {{preset: llama-3.1-8b}}\nprices: {prices}\n")
     with pytest.raises(InputError, match=message):
         read_design_file(file).check_prices()
+
+
+@pytest.mark.parametrize(
+    ("preset", "field", "value", "message"),
+    [
+        ("deepseek-v4.1-flash", "index_topk", 0, "index_topk must be above 0 for csa attention, got 0"),
+        (
+            "deepseek-v4.1-flash",
+            "sliding_window",
+            0,
+            "sliding_window must be above 0 for csa attention, got 0",
+        ),
+        ("deepseek-v4.1-flash", "kv_heads", 2, "kv_heads must be 1 for csa attention, got 2"),
+        (
+            "qwen3.8-flash-next",
+            "linear_key_dim",
+            0,
+            "linear_key_dim must be above 0 for linear attention, got 0",
+        ),
+    ],
+)
+def test_attention_that_cannot_be_is_refused(
+    tmp_path: Path, preset: str, field: str, value: int, message: str
+) -> None:
+    model = cost_models.read_model(preset)
+    attention = dataclasses.replace(model.attention, **{field: value})
+    file = tmp_path / "design.yaml"
+    file.write_text(write_design(cost_models.Design(dataclasses.replace(model, attention=attention))))
+    with pytest.raises(InputError, match=rf"design\.yaml:\d+:\d+: model\.attention\.{message}"):
+        read_design(file)
+
+
+def test_a_drafter_may_be_left_out_of_a_preset(tmp_path: Path) -> None:
+    file = tmp_path / "design.yaml"
+    file.write_text("model: {preset: deepseek-v4.1-flash, mtp_loaded: false}\n")
+    loaded = cost_models.read_model("deepseek-v4.1-flash")
+    assert read_design(file).model == dataclasses.replace(loaded, mtp_loaded=False)
