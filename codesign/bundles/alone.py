@@ -1,7 +1,7 @@
 """Each bundle alone: a short training of a network of it and nothing else, and what it costs on its best hardware."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -27,12 +27,14 @@ class Scored:
     standard_error: float | None = None
     kept: bool = False
     reason: str = ""
+    proxy: str = ""  # key of the training: bundles that have the same one are told apart by their costs only
 
     def document(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
             "bundle": label(self.bundle), "choices": dict(self.bundle), "params": self.params, "values": self.values,
             "standard_error": self.standard_error, "kept": self.kept, "reason": self.reason or None,
+            "proxy": self.proxy or None,
         }  # fmt: skip
 
 
@@ -57,10 +59,7 @@ def alone(
     table = np.array([[found[i].values[name] for name in space.objectives] for i in rows])
     kept = non_dominated(table.reshape(len(rows), -1) * signs(space.objectives))
     marked = {index: bool(flag) for index, flag in zip(rows, kept, strict=True)}
-    return [
-        Scored(one.bundle, one.params, one.values, one.standard_error, marked.get(index, False), one.reason)
-        for index, one in enumerate(found)
-    ]
+    return [replace(one, kept=marked.get(index, False)) for index, one in enumerate(found)]
 
 
 def _scored(
@@ -80,7 +79,7 @@ def _scored(
         np.where(scores.feasible[:, None], scores.minimised, np.inf), axis=0, initial=np.inf
     ) * signs(space.objectives)
     values = {name: float(value) for name, value in zip(space.objectives, best, strict=True)}
-    error = None
+    doubt, key = None, ""
     if QUALITY in space.objectives:
         asked = space.quality
         assert asked is not None
@@ -91,5 +90,5 @@ def _scored(
             )
         except InputError as problem:  # a model that has no proxy of this size
             return Scored(bundle, params, reason=str(problem))
-        values[QUALITY], error = quality.bits_per_byte, quality.standard_error
-    return Scored(bundle, params, values, error)
+        values[QUALITY], doubt, key = quality.bits_per_byte, quality.standard_error, quality.key
+    return Scored(bundle, params, values, doubt, proxy=key)

@@ -80,9 +80,17 @@ def features(study: str, storage: str) -> dict[str, Any]:
         raise StudyError(f"study {study!r} has no feasible design yet: there is nothing to switch")
     names = list(designs.objectives)
     sign = signs(names)
-    values = np.array([[entry["objectives"][name] for name in names] for entry in front]) * sign
-    places = np.unique(np.linspace(0, len(front) - 1, MOST).round().astype(int))
     catalogue = designs.catalogue()
+    # costed now, as the switched ones are: a recorded study may be of another version of the cost models
+    values = sign * np.array(
+        [
+            evaluated(
+                designs.space, designs.design(entry["trial"]), catalogue, designs.quality(entry["trial"])
+            ).values
+            for entry in front
+        ]
+    )
+    places = np.unique(np.linspace(0, len(front) - 1, MOST).round().astype(int))
     rows = [
         _tried(designs, [front[i]["trial"] for i in places], values, values[places], switch, catalogue)
         for switch in SWITCHES

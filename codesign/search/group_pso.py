@@ -64,7 +64,7 @@ class GroupSwarmSampler(BaseSampler):
         position, velocity = self._moved(
             own, [t for t in trials if _is(t, group)], fitness(trials, self._space)
         )
-        state = {"group": group, "particle": particle, "position": position, "velocity": velocity}
+        state: Any = {"group": group, "particle": particle, "position": position, "velocity": velocity}
         study._storage.set_trial_system_attr(trial._trial_id, _STATE, state)
         return self._space.applicable(self.values(group, position))
 

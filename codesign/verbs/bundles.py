@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="FILE", help="write the space, narrowed to the kept bundles"
     )
+    parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw what was scored")
     parser.add_argument("--seed", type=int, metavar="K", default=0, help="seed of the trainings on digits")
     add_storage(parser)
     add_prices(parser)
@@ -45,7 +46,18 @@ def run(options: argparse.Namespace) -> Answer:
         from codesign.bundles.vision.flow import run as pictures
 
         document = pictures(options.seed, lambda text: print(text, file=sys.stderr))
-        return Answer(document, lambda: _pictures_text(document))
+        text = _pictures_text(document)
+    else:
+        document = _scored(options)
+        text = _text(document, options.out)
+    if options.picture:
+        from codesign.bundles.picture import picture
+
+        options.picture.write_text(picture(document), encoding="utf-8")
+    return Answer(document, lambda: text)
+
+
+def _scored(options: argparse.Namespace) -> dict[str, Any]:
     import cost_models
     import search_spaces
     from codesign.bundles.alone import alone
@@ -58,12 +70,11 @@ def run(options: argparse.Namespace) -> Answer:
     )
     if options.out:
         options.out.write_text(narrowed(space, scored), encoding="utf-8")
-    document = {
+    return {
         "space": space.name,
         "objectives": list(space.objectives),
         "bundles": [one.document() for one in scored],
     }
-    return Answer(document, lambda: _text(document, options.out))
 
 
 def _text(document: dict[str, Any], out: Path | None) -> str:
@@ -81,11 +92,24 @@ def _text(document: dict[str, Any], out: Path | None) -> str:
     lines = [table(["", "bundle", *objectives, ""], rows, left=2)]
     lines.append(f"\n{kept} of {len(rows)} bundles are beaten by no other in every objective (*).")
     lines.append("Each alone, at the best feasible hardware for each figure.")
+    lines += [
+        f"The proxies of these are one and the same: {', or '.join(names)}."
+        for names in _same_proxy(document)
+    ]
     if out:
         lines.append(
             f"The narrowed space: {out}; search it with `codesign search {out} --sampler group-pso`."
         )
     return "\n".join(lines)
+
+
+def _same_proxy(document: dict[str, Any]) -> list[list[str]]:
+    """Bundles that a proxy of this size cannot tell apart: only their costs differ."""
+    alike: dict[str, list[str]] = {}
+    for one in document["bundles"]:
+        if one["proxy"]:
+            alike.setdefault(one["proxy"], []).append(one["bundle"])
+    return [names for names in alike.values() if len(names) > 1]
 
 
 def _features_text(document: dict[str, Any]) -> str:

@@ -11,7 +11,11 @@ from torch.nn import functional
 from codesign.bundles.vision.network import Network, layers
 from codesign.errors import InputError
 
-EPOCHS, BATCH, RATE = 10, 64, 0.01  # half as long as SkyNet's own bundles are scored (20 epochs, arXiv 1909.09709)
+EPOCHS, BATCH, RATE = (
+    10,
+    64,
+    0.01,
+)  # half as long as SkyNet's own bundles are scored (20 epochs, arXiv 1909.09709)
 HELD_OUT = 450  # of the pictures, the last ones: other writers than the first
 
 
@@ -63,7 +67,7 @@ class Convolutions(nn.Module):
 def pictures() -> tuple[Tensor, Tensor]:
     """All digits: (1797, 1, 8, 8) in -1..1, and (1797,) numbers."""
     try:
-        from sklearn.datasets import load_digits
+        from sklearn.datasets import load_digits  # type: ignore[import-untyped]
     except ImportError:
         raise InputError("digits: needs scikit-learn: pip install 'codesign[vision]'") from None
     data = load_digits()

@@ -1,5 +1,6 @@
 """Bundles of a space: enumerated, scored alone by real trainings, narrowed, and searched in groups."""
 
+import xml.etree.ElementTree as ElementTree
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from codesign import results, search
 from codesign.bundles.alone import Scored, alone
 from codesign.bundles.features import features
 from codesign.bundles.narrowed import narrowed
+from codesign.bundles.picture import picture
 from codesign.bundles.structure import ENGRAM, bundle_of, bundles, label
 from codesign.errors import InputError, StudyError
 from codesign.proxy import fidelity
@@ -158,3 +160,14 @@ def test_the_same_seed_gives_the_same_swarm(space: Space) -> None:
         trial = study.ask()
         asked.append(study.sampler.sample_relative(study, trial._cached_frozen_trial, {}))
     assert asked[0] == asked[1]
+
+
+def test_the_picture_shows_every_scored_bundle_and_marks_the_kept(space: Space) -> None:
+    scored = [
+        Scored(bundle, params, {"tpot_s": 0.01 + place, "usd_per_mtok": 3.0 - place / 9}, kept=place < 2)
+        for place, (bundle, params) in enumerate(bundles(space).items())
+    ]
+    document = {"objectives": ["tpot_s", "usd_per_mtok"], "bundles": [one.document() for one in scored]}
+    drawn = picture(document)
+    assert ElementTree.fromstring(drawn).tag.endswith("svg")
+    assert (drawn.count("<circle"), drawn.count('class="chosen"')) == (12, 2)
