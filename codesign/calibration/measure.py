@@ -6,9 +6,10 @@ design on the calibrated host, nothing else.
 
 A step's time is what it takes on a machine of its own: the computing thread's processor time, and the time that reads
 keep it waiting. Others can only lengthen a read or a step, so the lower quartile of each counts, over all reads and
-steps of a phase, and the lowest tenth of the batches of reads, which are held up more often. Where reads run beside the step, they begin with it and take a batch after the other; a set's rows
-are waited for as long as its reads end after the processor time at which they are wanted. On a quiet machine this is
-the wall clock's time, which is reported too. TTFT and TPOT follow from both steps as in `cost_models.latency`.
+steps of a phase, and the lowest tenth of the batches of reads, which are held up more often. Where reads run beside
+the step, they begin with it and take a batch after the other; a set's rows are waited for as long as its reads end
+after the processor time at which they are wanted. The wall clock's time is reported too. TTFT and TPOT follow from
+both steps as in `cost_models.latency`.
 """
 
 import itertools
