@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -95,16 +96,13 @@ class Processes:
     def __init__(self, slots: int, store: str | None) -> None:
         self.slots, self._store = slots, store
         self._threads = max(1, (os.cpu_count() or 1) // slots)
-        self._pool = ProcessPoolExecutor(slots, multiprocessing.get_context("spawn"))
+        context = multiprocessing.get_context("spawn")
+        # Ctrl-C reaches all processes of a terminal; this one says what happens then
+        self._pool = ProcessPoolExecutor(slots, context, signal.signal, (signal.SIGINT, signal.SIG_IGN))
 
     def submit(self, training: Training) -> "Future[Trained]":
         """Train as soon as a process is free."""
-        try:
-            return self._pool.submit(run_with, training, self._store, self._threads)
-        except BrokenProcessPool:
-            raise TrainingError(
-                "a training process died; is there enough memory? Go on with the same command and fewer workers"
-            ) from None
+        return self._pool.submit(run_with, training, self._store, self._threads)
 
     def close(self) -> None:
         """End the processes; nothing that had finished is lost."""
@@ -153,7 +151,19 @@ def check(name: str) -> None:
 
 
 def run_all(executor: Executor, trainings: Sequence[Training]) -> Iterator[tuple[int, Trained]]:
-    """Every training with its index, as they finish; begun in their order. A lost one is tried again."""
+    """Every training with its index, as they finish; begun in their order. A lost one is tried again.
+
+    Raises TrainingError where processes die.
+    """
+    try:
+        yield from _run_all(executor, trainings)
+    except BrokenProcessPool:
+        raise TrainingError(
+            "a training process died; is there enough memory? Go on with the same command and fewer --workers"
+        ) from None
+
+
+def _run_all(executor: Executor, trainings: Sequence[Training]) -> Iterator[tuple[int, Trained]]:
     waiting = list(range(len(trainings)))
     running: dict[Future[Trained], int] = {}
     lost = 0

@@ -7,7 +7,7 @@ then its design is queued again like that of any dead worker.
 from concurrent.futures import Future
 from typing import Any
 
-from codesign.errors import InputError, LostTrainingError, StudyError
+from codesign.errors import CodesignError, InputError, LostTrainingError, StudyError, TrainingError
 from codesign.proxy import Quality, Store
 from codesign.search.executors import Trained, Training
 
@@ -18,11 +18,11 @@ _MOST_AT_ONCE = 256
 class OnRay:
     """Trains on the cluster that RAY_ADDRESS names, else on the one this machine belongs to, else on this machine.
 
-    Each training asks Ray for one CPU, and for a GPU where the recipe may use one and the cluster has any
-    (`gpus` of one, for several small proxies on one GPU). slots: default, as many as the cluster has room for.
+    Each training asks Ray for the CPUs of its recipe, and for a GPU where the recipe may use one and the
+    cluster has any. slots: default, as many as the cluster has room for.
     """
 
-    def __init__(self, slots: int | None, store: str | None, gpus: float | None = None) -> None:
+    def __init__(self, slots: int | None, store: str | None) -> None:
         try:
             import ray
         except ImportError:
@@ -36,10 +36,9 @@ class OnRay:
             raise StudyError(f"the Ray cluster cannot be reached: {str(error).splitlines()[0]}") from None
         resources = ray.cluster_resources()
         self._cluster_gpus = float(resources.get("GPU", 0.0))
-        self._gpus = gpus
         room = int(resources.get("CPU", 1))
         if self._cluster_gpus:
-            room = min(room, int(self._cluster_gpus / (gpus or 1.0)))
+            room = min(room, int(self._cluster_gpus))
         self.slots = slots or max(1, min(room, _MOST_AT_ONCE))
         self._store = Store(store)
         self._refs: dict[Future[Trained], Any] = {}
@@ -47,7 +46,7 @@ class OnRay:
     def submit(self, training: Training) -> "Future[Trained]":
         """Send a training to the cluster."""
         task = self._ray.remote(
-            num_cpus=1, num_gpus=self.gpus_of(training), max_retries=_RESTARTS, max_calls=0
+            num_cpus=training.fidelity.threads, num_gpus=self.gpus_of(training), max_retries=_RESTARTS
         )(_train)
         reference = task.remote(training)
         future: Future[Trained] = Future()
@@ -67,7 +66,7 @@ class OnRay:
         """GPUs that Ray is asked for."""
         wanted = training.fidelity.device
         if wanted == "cuda" or (wanted == "auto" and self._cluster_gpus):
-            return 1.0 if self._gpus is None else self._gpus
+            return 1.0
         return 0.0
 
     def _finish(self, answer: "Future[tuple[Trained, list[Quality]]]", future: "Future[Trained]") -> None:
@@ -78,11 +77,22 @@ class OnRay:
                 self._store.put(quality)
             future.set_result(trained)
         except self._ray.exceptions.RayTaskError as error:  # raised by the training itself
-            future.set_exception(error.cause if isinstance(error.cause, Exception) else error)
+            future.set_exception(_cause(error.cause))
         except self._ray.exceptions.RayError as error:
             future.set_exception(LostTrainingError(f"Ray lost a training: {str(error).splitlines()[0]}"))
         except Exception as error:
             future.set_exception(error)
+
+
+def _cause(error: BaseException | None) -> Exception:
+    """What a training raised on its node, or what to do where it could not even begin."""
+    if isinstance(error, CodesignError):
+        return error
+    if isinstance(error, ImportError) or "failed to import" in str(error).lower():
+        return TrainingError(
+            "codesign is not installed on every node of the Ray cluster; pip install 'codesign[ray]'"
+        )
+    return error if isinstance(error, Exception) else TrainingError(f"a training on Ray ended with {error!r}")
 
 
 class _Noting(Store):
@@ -100,8 +110,5 @@ class _Noting(Store):
 
 def _train(training: Training) -> tuple[Trained, list[Quality]]:
     """The task on a node: its own store is asked first; what is new goes back too."""
-    import torch
-
-    torch.set_num_threads(1)
     store = _Noting()
     return training.run(store), store.made
