@@ -31,6 +31,9 @@ def read_qwen4(document: Document, data: dict[str, Any], values: Values, number:
             ("ple_embed_dim",),
             f"must be a multiple of the {(max_order - 1) * heads} tables of a layer, got {width}",
         )
+    end = data.get("eos_token_id")  # stands before the start of a text; the first where there are several
+    if isinstance(end, list) and end:
+        data = data | {"eos_token_id": end[0]}
     values["engram"] = {
         "layer_ids": tuple(layer - 1 for layer in layer_ids),
         "max_order": max_order,
@@ -39,6 +42,7 @@ def read_qwen4(document: Document, data: dict[str, Any], values: Values, number:
         "vocab_size": number(document, data, "ngram_vocab_size_base", rules.ENGRAM["vocab_size"]),
         "kernel_size": number(document, data, "ple_conv_kernel_size", rules.ENGRAM["kernel_size"], 0),
         "row_rule": "base_up",
+        "pad_token_id": number(document, data, "eos_token_id", rules.ENGRAM["pad_token_id"], 2),
         "rows_multiple_of": number(
             document, data, "make_ngram_vocab_size_divisible_by", rules.ENGRAM["rows_multiple_of"], 1
         ),
@@ -56,6 +60,7 @@ def write_qwen4(model: Model, config: dict[str, Any]) -> None:
         "ple_embed_dim": (engram.max_order - 1) * engram.heads * engram.head_dim,
         "ngram_vocab_size_base": engram.vocab_size,
         "ple_conv_kernel_size": engram.kernel_size,
+        "eos_token_id": engram.pad_token_id,
         "make_ngram_vocab_size_divisible_by": engram.rows_multiple_of,
     }
 

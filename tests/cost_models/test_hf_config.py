@@ -143,6 +143,9 @@ def test_qwen38_flash_next(tmp_path: Path) -> None:
     assert (engram.max_order, engram.heads, engram.head_dim) == (3, 8, 2560 // 16)
     assert engram.row_rule == "base_up" and engram.rows_multiple_of == 128
     assert model.hyper_connections == 4
+    assert engram.pad_token_id == 2
+    ends = read(tmp_path, QWEN4 | {"eos_token_id": [7, 9]}).engram
+    assert ends is not None and ends.pad_token_id == 7
     assert tables.row_bytes(model) == 160
     assert read_config(parse(json.dumps(write_config(model)), "config.json"), "x") == model
 
