@@ -17,7 +17,7 @@ from codesign.verbs.answer import Answer
 # In the order of a first visit; each is a module of codesign.verbs.
 VERBS = (
     "spaces", "search", "confirm", "status", "front", "show", "evaluate", "export", "dashboard",
-    "validate", "traffic", "hardware", "calibrate", "measure", "proxies", "bundles",
+    "validate", "traffic", "hardware", "calibrate", "measure", "proxies", "bundles", "train",
 )  # fmt: skip
 
 INTRODUCTION = """\
