@@ -1,65 +1,130 @@
-"""How fast the dashboard is in a real browser: first view, brush, what-if, click, sort.
+"""The page with many designs in a real Chromium: first view, interactions, what-ifs (needs the package playwright).
 
-    python -m benchmarks.dashboard --designs 10000 --json dashboard.json
+    python -m benchmarks.dashboard --designs 10000 100000 --json dashboard.json
 
-Designs are made by a formula (tests/dashboard/made.py) on the real server. Wall times tell only on an idle machine;
-beside them stand the CPU seconds of the server and of the browser's page (script and layout), which hold on a
-loaded one too. What-ifs of a real study are timed on the cost models themselves: `--study NAME --storage URL`.
+The designs are real: the trained models of the recorded example on so many hardware combinations of its space, as
+evenly as it goes, costed by the cost models. Wall times tell only on an idle machine; beside them stand the CPU
+seconds of the server and of the browser's page (script, layout), which hold on a loaded one too, and the bytes that
+the server sent. Of several repeats the best one is shown.
 """
 
 import argparse
 import json
 import shutil
-import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from werkzeug.serving import make_server
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "dashboard"))
-
-import made
-
+import cost_models
+from benchmarks.dashboard_pictures import FLAGS
+from codesign import results
+from codesign.costing import Costing, with_figures
+from cost_models.design import Design
+from dashboard import data, recorded, whatif
 from dashboard.app import build, quiet_handler
-from dashboard.data import Study
+from dashboard.designs import Designs
 from dashboard.view import View
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
+START = "x=usd_per_mtok&y=tpot_s&log=x,y"
+FRONT = "document.querySelector('#front .js-plotly-plot')"
+
+
+class Many(data.Study):
+    """The recorded example's models on so many hardware combinations, all as if they were trials."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__("example", recorded.storage())
+        record = results.Reader(self.study, self.storage).read()
+        space, table = record.space, record.table
+        models = table[table["trained"]].drop_duplicates("model")
+        each = -(-count // len(models))
+        parts = []
+        for model in models.to_dict("records"):
+            params = {p.name: record.params(int(model["trial"]))[p.name] for p in space.model_parameters
+                      if p.name in record.params(int(model["trial"]))}  # fmt: skip
+            values, _ = space.hardware(space.model(params))
+            rows = np.linspace(0, len(next(iter(values.values()))) - 1, each).astype(int)
+            known = {p.name: model[p.name] for p in space.model_parameters}
+            quality = {name: model[name] for name in ("bits_per_byte", "standard_error")}
+            parts.append(pd.DataFrame({n: v[rows] for n, v in values.items()}).assign(**known, **quality))
+        many = pd.concat(parts, ignore_index=True)[:count]
+        many = many.assign(
+            trial=np.arange(len(many)), state="COMPLETE", completes=None, model="", trained=False
+        )
+        costing = Costing(space, many)
+        figures = costing.costed(record.catalogue())
+        many = with_figures(many, figures)
+        designs = data._designs(record, many, costing, figures, 1)
+        self._state = data._State(record, designs, costing, settled=True)
+
+    def read(self) -> Designs:
+        """The designs, always the same."""
+        return self._now().designs
+
+    def design(self, trial: int, view: View) -> Design:
+        """The design of a row."""
+        state = self._now()
+        row = state.designs.table.iloc[trial]
+        names = [p.name for p in state.record.space.parameters]
+        return whatif.altered(view.change)(
+            state.record.space.design({n: _plain(row[n]) for n in names if _plain(row[n]) is not None})
+        )
+
+    def document(self, trial: int, view: View) -> dict[str, Any]:
+        """The evaluation of a row."""
+        return cost_models.evaluate(self.design(trial, view), self.catalogue(view)).document()
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if hasattr(value, "item") else value
+    if value is None or value != value:
+        return None
+    return int(value) if isinstance(value, float) and value == int(value) else value
 
 
 class Stopwatch:
-    """Wall time, CPU of this process (the server) and of the page."""
+    """Wall time, CPU of this process (the server) and of the page, bytes sent."""
 
     def __init__(self, page: Any) -> None:
         self.session = page.context.new_cdp_session(page)
         # processor time of the page's thread: an idle machine is not needed
         self.session.send("Performance.enable", {"timeDomain": "threadTicks"})
+        self.session.send("Network.enable")
+        self.sent = 0
+        self.session.on("Network.loadingFinished", self._count)
 
-    def now(self) -> tuple[float, float, float]:
-        """Seconds: wall, CPU of the server, CPU of the page's thread."""
+    def _count(self, event: dict[str, Any]) -> None:
+        self.sent += int(event["encodedDataLength"])
+
+    def now(self) -> dict[str, float]:
+        """Seconds and bytes so far."""
         metrics = {
             item["name"]: item["value"] for item in self.session.send("Performance.getMetrics")["metrics"]
         }
-        return time.perf_counter(), time.process_time(), metrics["TaskDuration"]
+        return {"wall_s": time.perf_counter(), "server_cpu_s": time.process_time(),
+                "page_cpu_s": metrics["TaskDuration"], "sent_kb": self.sent / 1e3}  # fmt: skip
 
 
 def measure(count: int, repeats: int) -> dict[str, dict[str, float]]:
-    """Median times of each action, in seconds."""
+    """The best of each figure for each action."""
     from playwright.sync_api import sync_playwright
 
     server = make_server(
-        "127.0.0.1", 0, build(made.MadeSource(count)).server, threaded=True, request_handler=quiet_handler()
+        "127.0.0.1", 0, build(Many(count)).server, threaded=True, request_handler=quiet_handler()
     )
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    address = f"http://127.0.0.1:{server.server_port}/?x=usd_per_mtok&y=tpot_s&log=x,y"
-    found: dict[str, list[tuple[float, float, float]]] = {}
+    address = f"http://127.0.0.1:{server.server_port}/?{START}"
+    found: dict[str, list[dict[str, float]]] = {}
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 800})
-        page.set_default_timeout(120_000)
+        page.set_default_timeout(240_000)
         for number in range(repeats + 1):
             page.goto("about:blank")
             watch = Stopwatch(page)
@@ -69,80 +134,80 @@ def measure(count: int, repeats: int) -> dict[str, dict[str, float]]:
             page.wait_for_function("document.querySelector('#verdict').textContent.length > 20")
             if number:  # the first visit warms the browser's cache of scripts, as every later one finds it
                 found.setdefault("first view", []).append(_spent(start, watch.now()))
-        page.wait_for_timeout(3000)
+            page.wait_for_selector("#details h3")
+            page.wait_for_timeout(1500)
+            if number:
+                found.setdefault("first view, all of the page", []).append(_spent(start, watch.now()))
         for number in range(repeats):
-            for name, act in _actions(number).items():
+            for name, act in ACTIONS.items():
                 start = watch.now()
-                act(page)
+                act(page, number)
                 found.setdefault(name, []).append(_spent(start, watch.now()))
-                page.wait_for_timeout(700)
+                page.wait_for_timeout(1500)
         browser.close()
     server.shutdown()
-    return {
-        name: dict(
-            zip(("wall_s", "server_cpu_s", "page_cpu_s"), map(_median, zip(*times, strict=True)), strict=True)
-        )
-        for name, times in found.items()
-    }
+    return {name: {key: min(one[key] for one in times) for key in times[0]} for name, times in found.items()}
 
 
-def _actions(number: int) -> dict[str, Any]:
-    """What a user does, each waiting for what it changes on the page."""
-
-    def brush(page: Any) -> None:
-        before = page.locator("#left-over").inner_text()
-        handle = page.locator("[aria-label='Limit TPOT'] [role=slider]").last
-        handle.focus()
-        page.keyboard.press("PageDown")
-        page.wait_for_function(f"document.querySelector('#left-over').textContent !== {before!r}")
-
-    def click(page: Any) -> None:
-        row = page.locator("#table .ag-center-cols-container .ag-row").nth(number % 5)
-        trial = row.get_attribute("row-id")
-        row.locator("[col-id=tpot_s]").click()
-        page.wait_for_function(
-            f"document.querySelector('#details h2').textContent.startsWith('Design #{trial}')"
-        )
-
-    def axis(page: Any) -> None:
-        wanted = number % 2 == 0
-        box = page.get_by_label("log x")
-        box.uncheck() if wanted else box.check()
-        kind = "linear" if wanted else "log"
-        page.wait_for_function(
-            f"document.querySelector('#front .js-plotly-plot')._fullLayout.xaxis.type === '{kind}'"
-        )
-
-    def sort(page: Any) -> None:
-        head = page.locator("#table .ag-header-cell[col-id=usd_per_mtok] .ag-header-cell-label")
-        row = "#table .ag-center-cols-container .ag-row[row-index='0']"
-        first = f'document.querySelector("{row}").getAttribute("row-id")'
-        before = page.evaluate(first)
-        head.click()
-        page.wait_for_function(f"{first} !== '{before}'")
-
-    return {"brush": brush, "click": click, "axis": axis, "sort": sort}
+def _limit(page: Any, number: int) -> None:
+    before = page.locator("#left-over").inner_text()
+    handle = page.locator("[aria-label='Limit TPOT'] [role=slider]").last
+    handle.focus()
+    page.keyboard.press("PageDown")
+    page.wait_for_function(f"document.querySelector('#left-over').textContent !== {before!r}")
+    page.wait_for_function(f"{FRONT}.data.length > 0")
 
 
-def what_if(study: str, storage: str) -> dict[str, dict[str, float]]:
-    """CPU seconds to cost a real study again."""
-    source = Study(study, storage)
-    start = time.process_time()
-    designs = source.read()
-    result = {f"read {len(designs):,} designs": {"server_cpu_s": time.process_time() - start}}
-    for name, change in {"price": {"dram": 61.0}, "load": {"context": 6000.0}}.items():
-        start = time.process_time()
-        source.recost(designs, View(change=change))
-        result[f"what-if {name}, {len(designs):,} designs"] = {"server_cpu_s": time.process_time() - start}
-    return result
+def _click(page: Any, number: int) -> None:
+    row = page.locator("#table .ag-center-cols-container .ag-row").nth(number % 5)
+    trial = row.get_attribute("row-id")
+    row.locator("[col-id=tpot_s]").click()
+    page.wait_for_function(f"document.querySelector('#details h2').textContent.startsWith('Design #{trial}')")
 
 
-def _spent(start: tuple[float, ...], end: tuple[float, ...]) -> tuple[float, ...]:
-    return tuple(b - a for a, b in zip(start, end, strict=True))
+def _axis(page: Any, number: int) -> None:
+    wanted = number % 2 == 0
+    box = page.get_by_label("log x")
+    box.uncheck() if wanted else box.check()
+    kind = "linear" if wanted else "log"
+    page.wait_for_function(f"{FRONT}._fullLayout.xaxis.type === '{kind}'")
 
 
-def _median(values: tuple[float, ...]) -> float:
-    return sorted(values)[len(values) // 2]
+def _sort(page: Any, number: int) -> None:
+    head = page.locator("#table .ag-header-cell[col-id=usd_per_mtok] .ag-header-cell-label")
+    row = "#table .ag-center-cols-container .ag-row[row-index='0']"
+    first = f'document.querySelector("{row}").getAttribute("row-id")'
+    before = page.evaluate(first)
+    head.click()
+    page.wait_for_function(f"{first} !== '{before}'")
+
+
+def _what_if(label: str, values: tuple[int, ...]) -> Callable[[Any, int], None]:
+    """A price or a load typed; done when the sentence says so and the ghost is drawn."""
+
+    def act(page: Any, number: int) -> None:
+        before = page.locator("#changed").inner_text()
+        field = page.locator(f"[aria-label='{label}'] input")
+        field.fill(str(values[number % len(values)]))
+        field.press("Enter")
+        page.wait_for_function(f"document.querySelector('#changed').textContent !== {before!r}")
+        page.wait_for_function(f"{FRONT}.data.some(t => t.name === 'before the change')")
+
+    return act
+
+
+ACTIONS: dict[str, Callable[[Any, int], None]] = {
+    "limit": _limit,
+    "click a design": _click,
+    "axis": _axis,
+    "sort": _sort,
+    "what if, a price": _what_if("DRAM price", (61, 70, 80, 90, 100)),
+    "what if, a load": _what_if("prompt length", (6000, 7000, 9000, 11000, 13000)),
+}
+
+
+def _spent(start: dict[str, float], end: dict[str, float]) -> dict[str, float]:
+    return {name: end[name] - start[name] for name in start}
 
 
 def main() -> None:
@@ -152,21 +217,16 @@ def main() -> None:
     )
     parser.add_argument("--designs", type=int, nargs="+", default=[10_000])
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--study")
-    parser.add_argument("--storage")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    results: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for count in options.designs:
-        results[str(count)] = measure(count, options.repeats)
-    if options.storage and options.study:
-        results["what-if"] = what_if(options.study, options.storage)
-    for group, actions in results.items():
-        print(f"{group}:")
-        for name, times in actions.items():
-            print(f"  {name:<34}" + "".join(f"{key} {value:7.3f}   " for key, value in times.items()))
+        found[str(count)] = measure(count, options.repeats)
+        print(f"{count:,} designs:")
+        for name, figures in found[str(count)].items():
+            print(f"  {name:<28}" + "".join(f"{key} {value:8.3f}   " for key, value in figures.items()))
     if options.json:
-        options.json.write_text(json.dumps(results, indent=1))
+        options.json.write_text(json.dumps(found, indent=1))
 
 
 if __name__ == "__main__":

@@ -20,8 +20,10 @@ from dashboard import (
     takehome,
     words,
 )
+from dashboard.designs import Designs
 from dashboard.desk import Desk
 from dashboard.figures import flip, front, insight, parallel
+from dashboard.figures.style import Figure
 from dashboard.shelf import Shelf
 from dashboard.view import View
 
@@ -62,7 +64,13 @@ def _opening(app: Dash, shelf: Shelf) -> None:
             desk.refresh()
             # the address names the study, so that a link stays with it when a newer one is made
             view = desk.complete(replace(view, study=name))
-            return layout.page(desk.designs(view), view, desk.source.catalogue(replace(view, change={})))
+            designs = desk.designs(view)
+            return layout.page(
+                designs,
+                view,
+                desk.source.catalogue(replace(view, change={})),
+                _front(desk, designs, view, None),
+            )
         except CodesignError as error:
             return layout.problem(str(error), view)
 
@@ -73,13 +81,13 @@ def _opening(app: Dash, shelf: Shelf) -> None:
         State("version", "data"),
         VIEW,
     )
-    def look_for_new_trials(_: int | None, version: int | None, query: str) -> tuple[Any, Any]:
+    def look_for_new_trials(clock: int | None, version: int | None, query: str) -> tuple[Any, Any]:
         desk = shelf.desk(View.parse(query).study)
         try:
             now = desk.refresh()
         except CodesignError as error:
             return no_update, f"not updated: {error}"
-        if now == version:
+        if now == version and clock:
             raise PreventUpdate
         return now, words.counts(desk.designs(View()))
 
@@ -120,19 +128,23 @@ def _changing(app: Dash, shelf: Shelf) -> None:
     def change_view(*inputs: Any) -> tuple[Any, ...]:
         query, parts, name, model = inputs[-4:]
         desk = shelf.desk(View.parse(query).study)
-        before = desk.complete(View.parse(query))
-        opening = not any(parts)
-        after = before if opening else _after(desk, before, name)
+        if (
+            not ctx.triggered_id
+        ):  # the page has just been made; the drawings wait for an answer, as Dash has it
+            rest = [
+                [no_update] * len(part) if isinstance(part, list) else no_update
+                for part in ctx.outputs_list[2:]
+            ]
+            return query, parts, *rest
+        after = _after(desk, desk.complete(View.parse(query)), name)
         designs = desk.designs(after)
-        now = {part: after.part(*fields) + f"#{part}" for part, fields in layout.PARTS.items()}
-        for part in layout.OPENED:
-            now[part] += str(designs.opened(after))
+        now = layout.parts(designs, after)
         order = [item["id"]["of"] for item in ctx.outputs_list[1]]
         moved = [no_update if old == now[part] else now[part] for part, old in zip(order, parts, strict=True)]
         if all(value is no_update for value in moved):
             raise PreventUpdate
         # a slider that the user holds is left alone; all others follow the view
-        held = ctx.triggered_id if not opening else None
+        held = ctx.triggered_id
         scales = controls.limited(desk.designs(View()))
         handles = [
             no_update if item["id"] == held or item["id"]["column"] not in scales
@@ -171,28 +183,29 @@ def _after(desk: Desk, view: View, name: str | None) -> View:
 def _drawing(app: Dash, shelf: Shelf) -> None:
     @app.callback(
         Output("front", "figure"), Output("drawn", "data"),
-        _part("front"), VERSION, VIEW, State("zoom", "data"),
+        _part("front"), VERSION, VIEW, State("zoom", "data"), State("drawn", "data"),
     )  # fmt: skip
-    def draw_front(_: str, version: int | None, query: str, zoom: dict[str, Any] | None) -> tuple[Any, str]:
+    def draw_front(
+        _: str, version: int | None, query: str, zoom: dict[str, Any] | None, drawn: list[str]
+    ) -> tuple[Any, list[str]]:
         view = _seen(_, version, query)
         desk = shelf.desk(view.study)
         designs = desk.designs(view)
-        key = (designs.version, "references", view.part("change", "scenario"))
-        references = desk.keep(key, lambda: desk.source.references(view))
-        return front.draw(designs, view, references, zoom), _rings(view)
+        now = layout.drawn(designs, view)
+        if now == drawn:
+            raise PreventUpdate
+        return _front(desk, designs, view, zoom), now
 
     @app.callback(
         Output("front", "figure", allow_duplicate=True), _part("chosen"), Input("drawn", "data"), VIEW,
         prevent_initial_call=True,
     )  # fmt: skip
-    def ring_chosen(part: str | None, drawn: str | None, query: str) -> Any:
+    def ring_chosen(_: str, drawn: list[str], query: str) -> Any:
         view = View.parse(query)
         desk = shelf.desk(view.study)
-        # no figure yet to add rings to, or one that came with these very rings
-        if part is None or drawn is None or (ctx.triggered_id == "drawn" and drawn == _rings(view)):
-            raise PreventUpdate
         designs = desk.designs(view)
-        if not len(designs):
+        # a figure that has just been drawn has its rings, unless others were asked for while it was made
+        if not len(designs) or (ctx.triggered_id == "drawn" and drawn == layout.drawn(designs, view)):
             raise PreventUpdate
         change = Patch()
         change["data"][0], change["data"][1] = front.chosen(designs, view)
@@ -284,9 +297,10 @@ def _drawing(app: Dash, shelf: Shelf) -> None:
         return grid.answer(desk.designs(view), view, request)
 
 
-def _rings(view: View) -> str:
-    """Which designs are ringed, as text: never empty, since an empty text is no data for the page."""
-    return view.part(*layout.PARTS["chosen"]) + "#"
+def _front(desk: Desk, designs: Designs, view: View, zoom: dict[str, Any] | None) -> Figure:
+    key = (designs.version, "references", view.part("change", "scenario"))
+    references = desk.keep(key, lambda: desk.source.references(view))
+    return front.draw(designs, view, references, zoom)
 
 
 def _seen(part: str | None, version: int | None, query: str) -> View:

@@ -249,8 +249,7 @@ def take_home() -> html.Div:
 
 def table_columns(designs: Designs) -> list[Column]:
     """The columns of the table: objectives, the parameters that vary, then derived figures."""
-    varying = [c for c in designs.named("parameter") if designs.table[c.name].astype(str).nunique() > 1]
-    return [*designs.named("objective"), *varying, *designs.named("figure")][:MOST_TABLE_COLUMNS]
+    return [*designs.named("objective"), *designs.varying, *designs.named("figure")][:MOST_TABLE_COLUMNS]
 
 
 def column_definitions(designs: Designs) -> list[dict[str, Any]]:

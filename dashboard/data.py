@@ -182,6 +182,8 @@ class Study:
             "peak_flops": _number(parts.accelerator.peak_flops["bf16"]),
             "bandwidth": _number(parts.accelerator.memory_bandwidth),
             "curve": _curve(record, trial),
+            "measured": (record.attributes.get("measured") or {}).get(str(trial)),
+            "confirmed": _confirmed(record, trial),
         }  # fmt: skip
 
     def export(self, trial: int, view: View) -> dict[str, str]:
@@ -222,6 +224,16 @@ def _curve(record: Record, trial: int) -> Sequence[tuple[int, float]]:
     key = (record.trial(number).user_attrs.get("quality") or {}).get("key")
     found = Store().get(str(key)) if key else None
     return found.curve if found else ()
+
+
+def _confirmed(record: Record, trial: int) -> dict[str, Any]:
+    """Fidelity -> what `codesign confirm` found of a trial's model."""
+    model, found = record.trial(trial).user_attrs.get("model"), {}
+    for fidelity, document in (record.attributes.get("confirmed") or {}).items():
+        for entry in document.get("models") or []:
+            if model is not None and entry.get("model") == model:
+                found[fidelity] = entry
+    return found
 
 
 def _number(value: Any) -> float:

@@ -160,6 +160,16 @@ class Designs:
             mask &= inside(self.table[view.x].to_numpy(float), self.table[view.y].to_numpy(float), view.lasso)
         return mask
 
+    @cached_property
+    def varying(self) -> list[Column]:
+        """The parameters that are not the same everywhere."""
+
+        def differs(values: list[object]) -> bool:
+            first = plain(values[0]) if values else ""
+            return any(plain(value) != first for value in values)
+
+        return [column for column in self.named("parameter") if differs(self.table[column.name].tolist())]
+
     def named(self, *roles: str) -> list[Column]:
         """The columns of some roles."""
         return [column for column in self.columns.values() if column.role in roles]

@@ -43,7 +43,9 @@ class Source(Protocol):
         """The evaluation of a trial with the view's prices and load, as `codesign evaluate` prints it."""
 
     def parts(self, trial: int, view: View) -> dict[str, Any]:
-        """Beside the evaluation: "capacities", "peak_flops", "bandwidth" and "curve", as far as known."""
+        """Beside the evaluation, as far as known: "capacities", "peak_flops", "bandwidth", "curve", "measured"
+        and "confirmed" (`evidence.panel`).
+        """
 
     def catalogue(self, view: View) -> Catalogue:
         """The catalogue at the study's prices, with the view's on top."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from dash import dcc, html
 
-from dashboard import words
+from dashboard import evidence, words
 from dashboard.columns import significant
 from dashboard.designs import Designs
 from dashboard.figures import details as figures
@@ -19,7 +19,8 @@ def panel(
 ) -> tuple[list[Any], list[Any]]:
     """The design of `view.trial`, the knee where none is open: what it is, and the further reasons for it.
 
-    parts: "capacities" (tier -> bytes), "peak_flops", "bandwidth" of its accelerator, and "curve".
+    parts: "capacities" (tier -> bytes), "peak_flops", "bandwidth" of its accelerator, "curve", and what
+    `evidence.panel` reads.
     """
     trial = designs.opened(view)
     row = designs.row(trial)
@@ -29,8 +30,9 @@ def panel(
             html.P("Click a design to see the reasons for its figures.", className="note"),
         ], []
     picked = trial in view.picks
+    outside = "" if designs.kept(view)[row] else ", outside your limits"
     head = [
-        html.H2([f"Design #{trial}", html.Span(_role(designs, trial), className="role")]),
+        html.H2([f"Design #{trial}", html.Span(_role(designs, trial) + outside, className="role")]),
         html.P(words.naming(designs, row) + ".", className="note"),
         html.P(words.binding(document).capitalize() + ".", className="reading") if document else None,
         html.Div(
@@ -48,6 +50,7 @@ def panel(
             className="buttons",
         ),
         _figures(designs, row),
+        *evidence.panel(parts),
     ]  # fmt: skip
     if not document:
         return [*head, html.P("No evaluation was recorded for this trial.", className="notice")], []

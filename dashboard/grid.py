@@ -19,8 +19,7 @@ def answer(designs: Designs, view: View, request: dict[str, Any]) -> dict[str, A
     rows = ordered(designs, view, request)
     start = max(0, int(request.get("startRow") or 0))
     end = min(int(request.get("endRow") or 100), start + MOST_ROWS)
-    columns = table_columns(designs)
-    return {"rowData": [_row(designs, view, columns, row) for row in rows[start:end]], "rowCount": len(rows)}
+    return {"rowData": cells(designs, view, rows[start:end]), "rowCount": len(rows)}
 
 
 def ordered(designs: Designs, view: View, request: dict[str, Any]) -> NDArray[np.int64]:
@@ -147,17 +146,21 @@ def _bound(value: Any) -> float:
     return float(value) if isinstance(value, int | float) else float("nan")
 
 
-def _row(designs: Designs, view: View, columns: list[Column], row: int) -> dict[str, Any]:
-    trial = int(designs.trials[row])
-    note = "knee" if trial == designs.knee else "front" if designs.front[row] else ""
-    cells: dict[str, Any] = {
-        "id": str(trial), "trial": trial, "note": note if designs.feasible[row] else "infeasible",
-        "pick": "☑ " + "ABCD"[view.picks.index(trial)] if trial in view.picks else "☐",
-    }  # fmt: skip
-    for column in columns:
-        value = designs.table[column.name].iloc[row]
-        cells[column.name] = column.text(value).removesuffix(f" {column.unit}" if column.unit else "")
-    return cells
+def cells(designs: Designs, view: View, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
+    """What the table shows of some rows: column -> text, without units."""
+    found = []
+    for row in rows:
+        trial = int(designs.trials[row])
+        note = "knee" if trial == designs.knee else "front" if designs.front[row] else ""
+        found.append({
+            "id": str(trial), "trial": trial, "note": note if designs.feasible[row] else "infeasible",
+            "pick": "☑ " + "ABCD"[view.picks.index(trial)] if trial in view.picks else "☐",
+        })  # fmt: skip
+    for column in table_columns(designs):
+        unit = f" {column.unit}" if column.unit else ""
+        for one, value in zip(found, designs.table[column.name].iloc[rows].tolist(), strict=True):
+            one[column.name] = column.text(value).removesuffix(unit)
+    return found
 
 
 def csv(designs: Designs, view: View) -> str:

@@ -7,10 +7,11 @@ import dash_ag_grid
 from dash import dcc, html
 
 from cost_models.catalogue import Catalogue
-from dashboard import controls
+from dashboard import controls, grid, words
 from dashboard.columns import FIGURES, readable
 from dashboard.designs import Designs
 from dashboard.figures.insight import Card
+from dashboard.figures.style import Figure
 from dashboard.parts import figure, named
 from dashboard.shelf import Listed
 from dashboard.view import View
@@ -34,18 +35,21 @@ def shell() -> list[Any]:
     ]
 
 
-def page(designs: Designs, view: View, catalogue: Catalogue) -> list[Any]:
-    """The whole page."""
+def page(designs: Designs, view: View, catalogue: Catalogue, front: Figure) -> list[Any]:
+    """The whole page, with the figure of its front: what is seen first waits for no further answer."""
+    now = parts(designs, view)
     return [
         # everything the page shows, as a query string; and the parts of it that single callbacks wait for
         dcc.Store(id="view", data=view.query()),
-        *(dcc.Store(id={"type": "part", "of": part}) for part in PARTS),
-        *(dcc.Store(id=name) for name in ("version", "click", "brush", "zoom", "link", "drawn")),
+        *(dcc.Store(id={"type": "part", "of": part}, data=now[part]) for part in PARTS),
+        dcc.Store(id="version", data=designs.version),
+        dcc.Store(id="drawn", data=drawn(designs, view)),
+        *(dcc.Store(id=name) for name in ("click", "brush", "zoom", "link")),
         dcc.Interval(id="clock", interval=POLL_MS),
         dcc.Download(id="download"),
         html.A("Skip to the trade-off", href="#front-card", className="skip"),
         _header(designs, view),
-        html.P(id="verdict", role="status", className="verdict"),
+        html.P(words.verdict(designs, view), id="verdict", role="status", className="verdict"),
         html.Nav(id="choices", className="choices", **named("What to open")),
         html.P(id="changed", role="status", className="changed"),
         html.P(id="problem", role="alert", className="changed"),
@@ -55,11 +59,11 @@ def page(designs: Designs, view: View, catalogue: Catalogue) -> list[Any]:
                     [controls.limits(designs, view), controls.what_if(view, catalogue)], className="left"
                 ),
                 html.Div(
-                    [_trade_off(designs, view), _flip(designs, view), _insight(), _comparison()],
+                    [_trade_off(designs, view, front), _flip(designs, view), _insight(), _comparison()],
                     className="middle",
                 ),
                 html.Div(_details(), className="right"),
-                html.Div([_parallel(), _table(designs), _reasons()], className="wide", id="wide"),
+                html.Div([_parallel(), _table(designs, view), _reasons()], className="wide", id="wide"),
             ],
             className="columns",
         ),
@@ -82,6 +86,22 @@ PARTS: dict[str, tuple[str, ...]] = {
     "saved": ("saved",),
 }
 OPENED = ("details", "chosen", "insight")  # also depend on which design is open where the view names none
+
+
+def parts(designs: Designs, view: View) -> dict[str, str]:
+    """What each drawing depends on, as text."""
+    now = {part: view.part(*fields) + f"#{part}" for part, fields in PARTS.items()}
+    opened = designs.opened(view)
+    row = designs.row(opened)
+    inside = row is None or bool(designs.kept(view)[row])
+    said = f"{opened}{'' if inside else ' outside'}"
+    return {part: text + (said if part in OPENED else "") for part, text in now.items()}
+
+
+def drawn(designs: Designs, view: View) -> list[str]:
+    """What a drawing of the front was made from."""
+    now = parts(designs, view)
+    return [str(designs.version), now["front"], now["chosen"]]
 
 
 def problem(message: str, view: View) -> list[Any]:
@@ -134,7 +154,7 @@ def _header(designs: Designs, view: View) -> html.Header:
     return html.Header([
         html.H1(["codesign ", html.Span(designs.study, className="study")]),
         _other_studies(view),
-        html.P(id="counts", className="counts", role="status"),
+        html.P(words.counts(designs), id="counts", className="counts", role="status"),
         dcc.RadioItems(
             id="page-choice", className="tabs", value=view.page, inline=True,
             options=[{"value": name, "label": text} for name, text in PAGE_NAMES.items()],
@@ -158,17 +178,18 @@ def card(title: str, note: Any, children: list[Any], name: str) -> html.Section:
     )
 
 
-def _trade_off(designs: Designs, view: View) -> html.Div:
+def _trade_off(designs: Designs, view: View, front: Figure) -> html.Div:
     return html.Div(
         [
             card(
                 "Trade-off",
-                ["A point is a design. Strong: on the Pareto front of all objectives; faint: beaten; grey cross: "
-                 "infeasible. Click one for the reasons",
-                 html.Span("; drag a box or a lasso to keep what is inside.", className="flat"),
+                ["A point is a design: strong on the Pareto front of all objectives, faint where beaten, a cross where "
+                 "infeasible. Click it for reasons",
+                 html.Span("; drag a box or lasso to limit.", className="flat"),
                  html.Span("; drag to turn. Three dimensions have no lasso: limits are set at the left, along the axes "
                            "below and in the table, and show here.", className="in-depth")],
-                [controls.axes(designs, view), figure("Scatter of all designs", "max(380px, 46vh)", id="front"),
+                [controls.axes(designs, view),
+                 figure("Scatter of all designs", "max(380px, 46vh)", id="front", figure=front),
                  controls.take_home()],
                 "front-card",
             ),
@@ -187,7 +208,7 @@ def _parallel() -> html.Section:
     )
 
 
-def _table(designs: Designs) -> html.Section:
+def _table(designs: Designs, view: View) -> html.Section:
     return card(
         "Designs",
         "Click a row for its reasons, ☐ to compare it; sort and filter in the headings.",
@@ -195,6 +216,7 @@ def _table(designs: Designs) -> html.Section:
             dash_ag_grid.AgGrid(
                 id="table", rowModelType="infinite", className="grid",
                 columnDefs=controls.column_definitions(designs), getRowId="params.data.id",
+                filterModel=grid.filters(designs, view, {}),
                 defaultColDef={"sortable": True, "resizable": True, "minWidth": 112, "flex": 1,
                                "wrapHeaderText": True, "autoHeaderHeight": True},
                 dashGridOptions={

@@ -205,7 +205,7 @@ class _Painter:
                     "color": self.look.categories[number],
                     "symbol": symbol,
                 }
-                title = "others" if rest else f"{self.colour.label}: {'none' if group == '-' else group}"
+                title = "others" if rest else named(self.colour, group)
                 traces.append(
                     self._trace(rows, title, marker=marker, legendgroup=title, showlegend=not faint)
                 )
@@ -267,7 +267,7 @@ class _Painter:
             return []
         line = rows[projected_front(*(self.designs.cost(name)[rows] for name in self.axes))]
         doubt = self._doubt(line)
-        name = "front of these two" + (", ± 1 standard error" if doubt else "")
+        name = "front of these two" + (" ± 1 s.e." if doubt else "")
         return [*self._tied(mask), self._line({**self._at(line), **doubt}, name, self.look.ink, "solid")]
 
     def _tied(self, mask: Mask) -> list[dict[str, Any]]:
@@ -422,6 +422,13 @@ class _Painter:
             **flat, **(texts if where else {"mode": "markers"}), "hoverinfo": "skip", "marker": marker,
             "showlegend": False,
         }]  # fmt: skip
+
+
+def named(column: Column, text: str) -> str:
+    """What the legend calls a value: a name says what it is; a number, a yes and a nothing need their label."""
+    if text == "-":
+        return f"no {column.label}"
+    return f"{column.label} {text}" if column.numeric or text in ("yes", "no") else text
 
 
 def few_levels(designs: Designs, column: Column) -> bool:

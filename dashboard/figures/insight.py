@@ -233,7 +233,7 @@ def progress(designs: Designs, view: View) -> Card:
 def importance(designs: Designs, view: View) -> Card:
     """The share of each objective's variance that a parameter explains alone (correlation ratio, eta squared)."""
     title = "What matters for what?"
-    names = [c.name for c in designs.named("parameter") if designs.table[c.name].astype(str).nunique() > 1]
+    names = [column.name for column in designs.varying]
     rows = np.flatnonzero(designs.feasible)
     if not names or len(rows) < 10:
         return Card(

@@ -45,7 +45,8 @@ def draw(designs: Designs, view: View) -> style.Figure:
     rows = np.concatenate([outside, inside])
     look = style.theme(view.theme)
     axes: list[dict[str, Any]] = []
-    for name in dimensions(designs):
+    names = dimensions(designs)
+    for name in names:
         column = designs.columns[name]
         if column.numeric:
             values = designs.values(name)[rows]
@@ -83,7 +84,7 @@ def draw(designs: Designs, view: View) -> style.Figure:
             "unselected": {"line": {"color": look.grid, "opacity": 0.4}},
         }],
         "layout": style.layout(view.theme, margin={"l": 84, "r": 56, "t": 92, "b": 20},
-                               uirevision=",".join(dimensions(designs))),
+                               uirevision=",".join(names)),
     }  # fmt: skip
 
 
