@@ -16,16 +16,13 @@ from cost_models.fitting.held_out import leave_one_out, model_points
 from cost_models.fitting.recipe import PARTS, Entry, fit_part
 
 # Whole steps of five models against the same database's interpolated kernels (benchmarks/accuracy.py).
-_OWN_FIT_ERRORS = {"h200-sxm": 0.06, "b200-sxm": 0.07}
+_WHOLE_MODEL_ERRORS = {"a100-80-sxm": 0.11, "h200-sxm": 0.06, "b200-sxm": 0.07}
+_OPERATOR_ERRORS = {"b300-sxm": 0.12, "gb200": 0.12, "rtx-pro-6000": 0.15}
 # Constants of another part on a part's kernels in the same database: mean of the errors of matrix products (9 to
 # 24 %) and of decode attention (8 to 48 %), where both are known. hypothetical: what a part that is not as sold
 # adds, since shares of peak move with the balance of a part: whole steps on a B200 with the H100's constants.
-_TRANSFER_ERRORS = {
-    "b300-sxm": 0.12, "gb200": 0.15, "rtx-pro-6000": 0.13, "prior": 0.20, "hypothetical": 0.14,
-}  # fmt: skip
-# On the A100, products and decode attention are its own, prefill attention and collectives are carried over.
-_A100_ERROR = 0.12
-_SAME_CHIP = {"a100-40-sxm": "a100-80-sxm", "b300-sxm": "b200-sxm", "gb200": "b200-sxm"}
+_TRANSFER_ERRORS = {"prior": 0.20, "hypothetical": 0.14}
+_SAME_CHIP = {"a100-40-sxm": "a100-80-sxm"}
 _HOST_STEP_S = 0.5e-3
 
 
@@ -51,9 +48,10 @@ def _write(fits: dict[str, dict[str, Entry]], error: float) -> None:
         f"date: {datetime.date.today().isoformat()}",
         "expected_error:",
         f"  h100-sxm: {_number(error)}  # held out: whole models",
-        f"  a100-80-sxm: {_A100_ERROR}  # estimate: own matrix products and decode attention, the rest carried over",
         "  # held out: whole models, interpolated from measured kernels",
-        *(f"  {name}: {error}" for name, error in _OWN_FIT_ERRORS.items()),
+        *(f"  {name}: {error}" for name, error in _WHOLE_MODEL_ERRORS.items()),
+        "  # estimates: own operators, no whole models",
+        *(f"  {name}: {error}" for name, error in _OPERATOR_ERRORS.items()),
         "  # estimates: constants of another part; hypothetical is added to the error of the part that is varied",
         *(f"  {name}: {error}" for name, error in _TRANSFER_ERRORS.items()),
         "same_chip:",
