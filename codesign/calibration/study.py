@@ -12,6 +12,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from codesign import cache
+from codesign.calibration.figure import scatter
 from codesign.calibration.measure import Measurement, measure
 from cost_models.design import Attention, Design, Engram, MixtureOfExperts, Model, Serving, TablePlacement
 
@@ -125,6 +126,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("hardware", type=Path)
     parser.add_argument("--only", default="")
+    parser.add_argument("--figure", type=Path, default=None, help="an SVG to write beside the table")
     options = parser.parse_args()
     rows: list[Row] = []
     chosen = {name: design for name, design in designs().items() if options.only in name}
@@ -138,6 +140,13 @@ def main() -> None:
             flush=True,
         )
     print(markdown(rows), end="")
+    if options.figure is not None:
+        points = [
+            (row.name, kind, row.measurement.measured()[key], row.measurement.predicted[key])
+            for row in rows
+            for kind, key in (("TTFT", "ttft_s"), ("TPOT", "tpot_s"))
+        ]
+        options.figure.write_text(scatter(points), encoding="utf-8")
 
 
 if __name__ == "__main__":
