@@ -11,6 +11,7 @@ Heads that share keys select together, so grouped-query attention keeps its savi
 keys first). Layers with a sliding window keep less anyway and are left alone.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -52,6 +53,8 @@ _WHOLE = Compression(1.0, 0.0, 1.0, 0.0, 1.0)
 
 def compress(model: Model, serving: Serving, parts: Parts) -> Compression:
     """The effect of `serving.kv_budget`; without one, or for a shorter prompt, everything stays as it is."""
+    if not np.any(serving.kv_budget):
+        return Compression(1.0, 0.0, 1.0, 0.0, 1.0)
     if isinstance(serving.kv_budget, int) and serving.kv_budget == 0:
         return _WHOLE
     share = kept_share(serving)
@@ -109,15 +112,10 @@ def selection_s(model: Model, serving: Serving, parts: Parts) -> Number:
     scores = batch * heads * serving.kv_window * prompt
     cached = batch * context_bytes_per_token(model) / copies
     moved = scores * _SCORE_BYTES * _SCORE_PASSES + 0.5 * cached * prompt + 2.0 * cached * serving.kv_budget
-    accelerator, name = parts.accelerator, parts.accelerator.name
-    compute = (
-        2.0
-        * scores
-        * width
-        / (accelerator.peak_flops["bf16"] * _constant(name, "prefill_attention", "compute"))
-    )
-    memory = moved / (accelerator.memory_bandwidth * _constant(name, "elementwise", "memory"))
-    each = compute + memory + _KERNELS * _constant(name, "elementwise", "overhead_s")
+    accelerator, fitted = parts.accelerator, _fitted(parts.accelerator.name)
+    compute = 2.0 * scores * width / (accelerator.peak_flops["bf16"] * fitted("prefill_attention", "compute"))
+    memory = moved / (accelerator.memory_bandwidth * fitted("elementwise", "memory"))
+    each = compute + memory + _KERNELS * fitted("elementwise", "overhead_s")
     # pipeline stages follow each other, so a prompt passes through all layers
     return np.where(selects, layers * each, 0.0)[()]
 
@@ -175,9 +173,11 @@ def _pooling(rows: list[dict[str, Any]]) -> tuple[NDArray[np.float64], NDArray[n
     return np.log2(np.array(widths, dtype=float)), np.maximum(1.0, np.array(found))
 
 
-def _constant(accelerator: Name, kind: str, name: str) -> Number:
-    """A fitted constant of one accelerator or of (designs,)."""
+def _fitted(accelerator: Name) -> Callable[[str, str], Number]:
+    """Fitted constants by operator class and name, of one accelerator or of (designs,)."""
     if np.ndim(accelerator) == 0:
-        return constants.of(constants.key(str(accelerator)))[kind][name]
-    each, places = np.unique(accelerator, return_inverse=True)
-    return np.array([constants.of(constants.key(str(one)))[kind][name] for one in each])[places]
+        one = constants.of(constants.key(str(accelerator)))
+        return lambda kind, name: one[kind][name]
+    names, places = np.unique(accelerator, return_inverse=True)
+    each = [constants.of(constants.key(str(name))) for name in names]
+    return lambda kind, name: np.array([values[kind][name] for values in each])[places]
