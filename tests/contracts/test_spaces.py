@@ -13,6 +13,7 @@ from codesign.search.distributions import distributions, random_value
 from codesign.search.landscape import features
 from cost_models.architecture import parameters
 from cost_models.errors import InputError
+from search_spaces.blocks import with_blocks
 
 NAMES = search_spaces.names()
 
@@ -32,8 +33,9 @@ def _models(space: search_spaces.Space, count: int) -> list[tuple[dict[str, Any]
 @pytest.mark.parametrize("name", NAMES)
 def test_most_random_values_make_a_model_at_the_budget(name: str) -> None:
     space = search_spaces.load(name)
-    base = parameters(space.base)
     for params, model in _models(space, 12):
+        own = {key.removeprefix("model."): value for key, value in params.items()}
+        base = parameters(with_blocks(space.base, own))
         count = parameters(model)
         if "model.engram_share" in params:
             total = params.get("model.total_parameters", base.total)
