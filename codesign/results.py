@@ -108,7 +108,32 @@ class Designs:
             if point is None
             else hypervolume(values, np.array(point) * signs(self.objectives)),
             "reference_point": point,
+            "hypervolume_curve": self.hypervolume_curve(),
         }
+
+    def hypervolume_curve(self, points: int = 24) -> list[dict[str, float]]:
+        """[{trainings, hypervolume}] as the study grew: each training with the designs that use it, at most `points`.
+
+        Empty before the reference point is fixed, and where nothing is trained.
+        """
+        point, table = self.attributes.get("reference_point"), self.table
+        trained = table.loc[table["trained"], "model"].tolist()
+        if point is None or not trained:
+            return []
+        sense = signs(self.objectives)
+        place = {model: index for index, model in enumerate(trained)}
+        rows = table[table["feasible"]]
+        order = rows["model"].map(place).to_numpy(np.float64)
+        values = rows[list(self.objectives)].to_numpy(np.float64) * sense
+        counts = sorted({round(c) for c in np.linspace(1, len(trained), min(points, len(trained)))})
+        curve, best, before = [], np.zeros((0, len(sense))), 0
+        for count in counts:
+            new = values[(order >= before) & (order < count)]
+            best = np.concatenate([best, new])
+            best = best[non_dominated(best, keep_equal=False)]
+            curve.append({"trainings": count, "hypervolume": hypervolume(best, np.array(point) * sense)})
+            before = count
+        return curve
 
 
 class Reader:
@@ -153,9 +178,11 @@ def design(study: str, storage: str, trial: int) -> Design:
 def front(
     designs: Designs, scenario: str | None = None, overrides: Mapping[str, Any] | None = None
 ) -> list[dict[str, Any]]:
-    """The Pareto front, best compromise marked: [{trial, params, objectives, constraints, knee, tie}].
+    """The Pareto front, best compromise marked: [{trial, params, objectives, constraints, knee, ...}].
 
     tie: a member that is as good in everything within the noise of the trainings and better in something, or None.
+    confirmed: what the last `codesign confirm` says of its model (fidelity, loss, error, ranks), or None.
+    measured: the document of `codesign measure` after a search with --measure, or None.
     With a scenario or overrides all feasible designs are costed again at those prices; nothing is trained.
     """
     table = designs.table
@@ -166,6 +193,7 @@ def front(
     document = []
     trials = chosen["trial"].to_numpy()
     tied = _ties(chosen, designs.objectives)
+    confirmed = _confirmed(designs)
     for row, other in zip(chosen.to_dict("records"), tied, strict=True):
         params = designs.params(int(row["trial"]))
         document.append(
@@ -181,9 +209,27 @@ def front(
                 },
                 "knee": bool(row["knee"]),
                 "tie": int(trials[other]) if other >= 0 else None,
+                "confirmed": confirmed.get(row["model"]),
+                "measured": designs.attributes.get("measured", {}).get(str(int(row["trial"]))),
             }
         )
     return document
+
+
+def _confirmed(designs: Designs) -> dict[str, dict[str, Any]]:
+    """Model -> what the last confirmation says of it."""
+    documents = list(designs.attributes.get("confirmed", {}).values())
+    if not documents:
+        return {}
+    last = documents[-1]
+    kept = ("bits_per_byte", "standard_error", "rank", "rank_range")
+    return {
+        entry["model"]: {"fidelity": last["fidelity"]}
+        | {name: entry["confirmed"][name] for name in kept}
+        | {"searched_rank": entry["searched"]["rank"]}
+        for entry in last["models"]
+        if entry["confirmed"]
+    }
 
 
 def _ties(chosen: pd.DataFrame, objectives: Sequence[str]) -> NDArray[np.int64]:
