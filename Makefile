@@ -36,6 +36,8 @@ system:
 	@command -v chromium >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 \
 	  || { apt-get update -qq && apt-get install -y -qq chromium fonts-dejavu-core postgresql >/dev/null; } \
 	  || echo "Chromium or PostgreSQL could not be installed: the tests that need them will be skipped"
+	@test -f node_modules/axe-core/axe.min.js || npm install --no-save --no-package-lock --silent axe-core@4.14.1 >/dev/null 2>&1 \
+	  || echo "axe-core could not be installed: the rules of accessibility will not be tested"
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -1,7 +1,7 @@
 """The page for those who do not use a mouse, or do not see it: axe-core's rules, and a path by keyboard alone.
 
-axe-core (npm) is no dependency: `npm pack axe-core`, then CODESIGN_AXE=.../axe.min.js; without it the rules are
-skipped. The keyboard needs nothing.
+axe-core (npm) is fetched by `make system`, or named by CODESIGN_AXE=.../axe.min.js; without it the rules are skipped.
+The keyboard needs nothing.
 """
 
 import os
@@ -32,7 +32,7 @@ def shown(page: Any, address: str, query: str) -> None:
 def test_no_rule_of_wcag_aa_is_broken(page: Any, address: str, theme: str, name: str) -> None:
     script = axe()
     if script is None:
-        pytest.skip("no axe-core: `npm pack axe-core`, unpack it, and set CODESIGN_AXE to its axe.min.js")
+        pytest.skip("no axe-core: `make system` fetches it from npm")
     shown(page, address, f"theme={theme}&page={name}&pick=1,3")
     if name == "insight":
         page.wait_for_function("document.querySelectorAll('#insight-cards h2').length >= 5")
