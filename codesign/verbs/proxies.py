@@ -64,19 +64,17 @@ def _compare(keys: list[str]) -> Answer:
 
 
 def _plot(fidelity: str | None, out: Path) -> Answer:
-    import plotly.io
-
     from codesign import cache, proxy
     from cost_models.errors import InputError
-    from dashboard.figures.trainings import trainings
+    from dashboard.figures.trainings import page
 
     found = sorted(proxy.Store().all(), key=lambda quality: quality.bits_per_byte)
     found = [quality for quality in found if fidelity in (None, quality.fidelity)]
     if not found:
         raise InputError("codesign proxies plot: no such training is stored; see `codesign proxies`")
-    page = plotly.io.to_html(trainings(found, "light"), include_plotlyjs=True, validate=False)
+    text = page(found, "light")
     try:
-        cache.write_atomically(out, lambda path: path.write_text(page, encoding="utf-8"))
+        cache.write_atomically(out, lambda path: path.write_text(text, encoding="utf-8"))
     except OSError as error:
         raise InputError(f"--out {out}: cannot be written: {error.strerror}") from None
     return Answer({"out": str(out), "trainings": len(found)}, lambda: f"{out}: {len(found)} trainings")

@@ -45,3 +45,10 @@ def trainings(found: Sequence[Any], theme: str) -> style.Figure:
             yaxis2=style.axis(theme, "held-out loss (bits per byte)", anchor="x2"),
         ),
     }  # fmt: skip
+
+
+def page(found: Sequence[Any], theme: str) -> str:
+    """The figure as a page that needs no network."""
+    import plotly.io
+
+    return str(plotly.io.to_html(trainings(found, theme), include_plotlyjs=True, validate=False))
