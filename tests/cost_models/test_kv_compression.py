@@ -1,6 +1,7 @@
 """SnapKV: bytes, time and quality of a cut KV cache."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from cost_models import Design, Serving, System, evaluate, kv_compression, load_
 LONG = Serving(input_tokens=16384, output_tokens=256, concurrency=2, kv_budget=2048)
 
 
-def _design(name: str = "llama-3.1-8b", **serving: object) -> Design:
+def _design(name: str = "llama-3.1-8b", **serving: Any) -> Design:
     return Design(read_model(name), System(accelerators=1), replace(LONG, **serving))
 
 

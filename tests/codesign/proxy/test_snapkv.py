@@ -96,7 +96,7 @@ def test_a_model_that_never_looks_back_fails_the_check() -> None:
     initialise(model, 1)
     with torch.no_grad():
         for block in model.blocks:
-            block.attention.out.zero_()  # type: ignore[union-attr]
+            block.attention.out.zero_()  # type: ignore[union-attr, operator]
     prompts, answers = (np.random.default_rng(0).integers(1, 16, (8, size)) for size in (40, 4))
     exam = snapkv_study.Exam(model.eval(), Addresses(CONFIG, np.arange(16), 16), prompts, answers)
     found = snapkv_study.check(exam, 8)
