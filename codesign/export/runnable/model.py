@@ -238,10 +238,14 @@ class HyperConnection(nn.Module):
     def __init__(self, hidden: int, branches: int, device: str | None) -> None:
         super().__init__()
         self.mixing = matrix(branches * hidden, branches * (branches + 2), device=device)
+        self.bias = matrix(branches * (branches + 2), device=device)
+        self.scale = ones(3, device=device)  # of reading, writing and mixing
 
     def forward(self, streams: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         n = streams.shape[2]
-        read, write, mix = torch.tanh(rms(streams.flatten(2)) @ self.mixing).split((n, n, n * n), dim=-1)
+        chosen = torch.tanh(rms(streams.flatten(2)) @ self.mixing + self.bias)
+        parts = chosen.split((n, n, n * n), dim=-1)
+        read, write, mix = (scale * part for scale, part in zip(self.scale, parts, strict=True))
         return 1 / n + read, 1 + write, torch.eye(n).to(mix) + mix.unflatten(-1, (n, n))
 
 
