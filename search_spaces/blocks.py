@@ -12,7 +12,12 @@ ATTENTION = ("mha", "gqa", "mqa", "mla")
 FEED_FORWARD = ("dense", "experts")
 _QUERIES_PER_KEY = 4  # of "gqa": as Llama 3 and Mixtral
 # arXiv 2412.19437, section 4.2; queries are projected at full rank
-_LATENT = {"kv_lora_rank": 512, "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128}
+_LATENT: dict[str, Any] = {
+    "kv_lora_rank": 512,
+    "qk_nope_head_dim": 128,
+    "qk_rope_head_dim": 64,
+    "v_head_dim": 128,
+}
 
 
 def with_blocks(base: Model, own: Mapping[str, Any]) -> Model:
