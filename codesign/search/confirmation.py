@@ -153,7 +153,7 @@ def judged(
     }  # fmt: skip
     if not rows:
         raise TrainingError(
-            f"every training at fidelity {recipe.name} was stopped: {stopped[0]}; choose a longer --fidelity"
+            f"at fidelity {recipe.name} a training of every model was stopped: {stopped[0]}; choose a longer --fidelity"
         )
     values = np.array([[one.quality.bits_per_byte for one in rounds[m]] for m in rows])
     windows = np.array([np.mean([one.quality.block_bits for one in rounds[m]], axis=0) for m in rows])

@@ -106,7 +106,7 @@ def test_fewer_models_keep_the_extremes(study: str) -> None:
 
 def test_trainings_that_learn_nothing_are_no_evidence(study: str, folder: Path) -> None:
     with pytest.raises(
-        TrainingError, match=r"every training at fidelity tiny was stopped: .*choose a longer"
+        TrainingError, match=r"at fidelity tiny a training of every model was stopped: .*choose a longer"
     ):
         confirm("s", study, recipe="tiny.yaml", seeds=1, store=str(folder / "store"), progress=False)
 
