@@ -154,7 +154,7 @@ def _header(designs: Designs, view: View) -> html.Header:
     return html.Header([
         html.H1(["codesign ", html.Span(designs.study, className="study")]),
         _other_studies(view),
-        html.P(words.counts(designs), id="counts", className="counts", role="status"),
+        html.P(words.counts(designs.ghost or designs), id="counts", className="counts", role="status"),
         dcc.RadioItems(
             id="page-choice", className="tabs", value=view.page, inline=True,
             options=[{"value": name, "label": text} for name, text in PAGE_NAMES.items()],
