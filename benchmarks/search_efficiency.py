@@ -45,6 +45,7 @@ TRAININGS = {"codesign": 100, "gp": 25}
 _MOST_TRAININGS = 500
 _MOST_ASKS = 6  # per training: nearly all proposals may be infeasible
 _STARTUP = 8
+_LEAST = 1e-3  # share missing that the figures show
 
 
 def search(problem: Problem, name: str, trainings: int, seed: int) -> dict[str, Any]:
@@ -150,7 +151,9 @@ def figures(found: dict[str, Any]) -> None:
         for colour, (name, runs) in enumerate(found.get(f"{problem}, noise x1, bias none", {}).items()):
             for kind, style in (("completed", ""), ("as_run", "4 3")):
                 marks = [m for m in MARKS if all(str(m) in run[kind] for run in runs.values())]
-                missing = [1 - np.mean([run[kind][str(m)] for run in runs.values()]) for m in marks]
+                missing = [
+                    max(_LEAST, 1 - np.mean([run[kind][str(m)] for run in runs.values()])) for m in marks
+                ]
                 if marks:
                     lines.append(Line(f"{name}, {kind.replace('_', ' ')}", marks, missing, colour, style))
         if lines:

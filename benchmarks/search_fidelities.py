@@ -5,9 +5,13 @@
 On the tabulated problem of `benchmarks.search_problems`. Its recorded trainings are the long ones; short ones are
 made up: a quarter of the price, a line of the long loss, an error per model that sets the rank agreement, and noise.
 Cost is in long trainings. The score is the share of the reference that the models trained at length reach.
+
+With --recorded nothing is searched: it says how well long losses are foretold in the models of the rank study
+(`codesign.proxy.rank_study`), all trained at both fidelities, from all short and a few of the long trainings.
 """
 
 import argparse
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -15,8 +19,13 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
+import search_spaces
 from benchmarks.search_problems import Problem, tabulated
 from codesign.plaintext import table
+from codesign.proxy.fidelity import load
+from codesign.proxy.rank_study import TABLE as RANK_STUDY
+from codesign.search.fidelities import Ladder, Trainings
+from codesign.search.landscape import features
 from codesign.search.sampler import CompletionSampler, Observation
 
 PRICE = 0.25
@@ -59,6 +68,32 @@ def search(problem: Problem, scatter: float | None, cost: float, seed: int) -> d
     }  # fmt: skip
 
 
+def recorded(long: int = 6, draws: int = 20) -> str:
+    """Errors of foretold long losses, with and without the short trainings, over draws of `long` long ones."""
+    with RANK_STUDY.open(newline="", encoding="utf-8") as handle:
+        rows = [row for row in csv.DictReader(handle) if row["short"] and row["long"]]
+    space, error = search_spaces.load("engram-27b"), load("short").noise
+    x = np.array([features(space, json.loads(row["params"])) for row in rows])
+    losses = {name: np.array([float(row[name]) for row in rows]) for name in ("short", "long")}
+    generator, errors = np.random.default_rng(0), np.zeros((draws, 2))
+    se = np.full(len(rows), error)
+    for draw in range(draws):
+        order = generator.permutation(len(rows))
+        some, rest = order[:long], order[long:]
+        lengthy = Trainings(x[some], losses["long"][some], se[some], 8.0)
+        alone, both = Ladder(1), Ladder(2)
+        alone.fit([lengthy])
+        both.fit([Trainings(x, losses["short"], se, 1.0), lengthy])
+        for index, ladder in enumerate((alone, both)):
+            errors[draw, index] = np.sqrt(np.mean((ladder.predict(x[rest])[0] - losses["long"][rest]) ** 2))
+    ranks = spearmanr(losses["short"], losses["long"]).statistic
+    return (
+        f"{len(rows)} models, rank agreement {ranks:.2f}, long losses spread {losses['long'].std():.4f}; error of "
+        f"foretold ones from {long} long trainings {errors[:, 0].mean():.4f}, with all short ones "
+        f"{errors[:, 1].mean():.4f}"
+    )
+
+
 def main() -> None:
     """Run, print and store."""
     parser = argparse.ArgumentParser(
@@ -67,7 +102,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--cost", type=int, default=30, help="in long trainings")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
+    parser.add_argument("--recorded", action="store_true", help="foretell the rank study, search nothing")
     options = parser.parse_args()
+    if options.recorded:
+        print(recorded())
+        return
     problem = tabulated()
     found, rows = {}, []
     marks = [str(m) for m in (10, 15, 20, options.cost - 1)]

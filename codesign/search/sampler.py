@@ -127,7 +127,8 @@ class CompletionSampler(BaseSampler):
         """The model to train next and at which fidelity, given what was trained; None: there is no other model."""
         keys = {o.key for o in seen}
         last = {o.key for o in seen if self._is_last(o)}
-        seen = [o for o in seen if not o.refused]
+        refused = {o.key for o in seen if o.refused}  # at any fidelity: it never gets to the last one
+        seen = [o for o in seen if o.key not in refused]
         if self._space.quality:
             if sum(o.fidelity == 0 and o.loss is not None for o in seen) < self._startup:
                 return self._random(keys)

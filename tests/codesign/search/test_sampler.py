@@ -141,3 +141,18 @@ def test_it_gives_short_trainings_first_and_long_ones_to_what_is_worth_it(space:
     assert any(o.params["model.engram_share"] == 0.45 for o in long)
     mean, _ = sampler._predict(np.array([sampler._candidate_of(o).features for o in seen]))
     assert mean == pytest.approx([loss(o.params) for o in seen], abs=0.02)
+
+
+def test_a_model_refused_at_length_is_left_alone(space: Space) -> None:
+    both = space.with_quality(shorter=("short.yaml",))
+    sampler = CompletionSampler(both, cost_models.load_catalogue(), seed=0, startup=3)
+    seen: list[Observation] = []
+    for _ in range(10):
+        chosen = sampler.propose(seen)
+        assert chosen is not None
+        made, fidelity = chosen
+        assert made.key not in {o.key for o in seen if o.refused}
+        no_proxy = fidelity == 1 and made.params["model.engram_layers"] == "1"
+        loss = None if no_proxy else 2.3
+        seen.append(Observation(made.params, made.key, loss, 0.01, refused=no_proxy, fidelity=fidelity))
+    assert any(o.refused for o in seen)
