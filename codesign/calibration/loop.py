@@ -14,11 +14,15 @@ import numpy as np
 
 from codesign import results
 from codesign.calibration.measure import measure
+from codesign.calibration.scaling import Room
 from codesign.errors import InputError
 from codesign.front import signs, thinned
 from codesign.search import study as studies
 
 ATTRIBUTE = "measured"
+_ROOM = Room(
+    weight_bytes=3e8, table_bytes=3e8
+)  # several designs in a row: a minute for all on a quiet machine
 Report = Callable[[str], None]
 
 
@@ -48,7 +52,7 @@ def measure_front(
     for number, trial in enumerate(chosen, 1):
         report(f"measuring trial {trial} ({number} of {len(chosen)})")
         try:
-            document = measure(designs.design(trial), hardware, folder, lambda what: None).document()
+            document = measure(designs.design(trial), hardware, folder, lambda what: None, _ROOM).document()
         except InputError as error:
             document = {"reason": str(error)}
         done[str(trial)] = document
