@@ -4,7 +4,7 @@
 
 PYTHON: interpreter of an environment with aiconfigurator 0.12.0 (peer_steps.py). Constants of the latency model were
 fitted on operator rows of these parts, never on whole models. The forms of the operator classes were chosen while the
-first four parts were in view; GB200, B300 and RTX PRO 6000 were run once, after the last choice.
+first four parts were in view. GB200, B300 and RTX PRO 6000 are a blind check of them that has not been run yet.
 """
 
 import argparse

@@ -229,8 +229,12 @@ class Serving:
     kv_budget: Number = 0  # SnapKV: prompt positions kept per head; 0: all
     kv_window: Number = 32  # SnapKV: last queries of the prompt, whose attention chooses them
     kv_pooling: Number = 7  # SnapKV: neighbours that an attended position keeps beside it (odd); 1: none
-    medusa_tree: Number = 63  # guesses that a decode step checks beside the certain token; idle without Medusa heads
-    medusa_acceptance: str = "published"  # how often the heads are right: or a file that a proxy's were measured to
+    medusa_tree: Number = (
+        63  # guesses that a decode step checks beside the certain token; idle without Medusa heads
+    )
+    medusa_acceptance: str = (
+        "published"  # how often the heads are right: or a file that a proxy's were measured to
+    )
     utilisation: Number | None = None  # share of hours the system is busy; None: the catalogue's convention
 
 

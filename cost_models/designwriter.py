@@ -44,7 +44,10 @@ def write_design(
         lines += ["  set:"] if overrides else []
         lines += [f"    {_scalar(str(key))}: {_scalar(value)}" for key, value in (overrides or {}).items()]
     if quality is not None:
-        lines += ["quality:", *(f"  {name}: {_scalar(quality[name])}" for name in fields.QUALITY if name in quality)]
+        lines += [
+            "quality:",
+            *(f"  {name}: {_scalar(quality[name])}" for name in fields.QUALITY if name in quality),
+        ]
     return "\n".join(lines) + "\n"
 
 

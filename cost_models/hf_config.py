@@ -250,12 +250,12 @@ def _attention(document: Document, data: dict[str, Any], values: dict[str, dict[
     return a
 
 
-def _compressed(
-    document: Document, data: dict[str, Any], a: dict[str, Any], layers: int
-) -> dict[str, Any]:
+def _compressed(document: Document, data: dict[str, Any], a: dict[str, Any], layers: int) -> dict[str, Any]:
     """The attention of DeepSeek-V4.1: one ratio a layer, and sources among the layers that have one."""
     if a["kv_heads"] != 1:
-        raise document.error(("num_key_value_heads",), f"must be 1, one latent for all heads, got {a['kv_heads']}")
+        raise document.error(
+            ("num_key_value_heads",), f"must be 1, one latent for all heads, got {a['kv_heads']}"
+        )
     if a["heads"] * a["head_dim"] % a["o_groups"] or a["qk_rope_head_dim"] > a["head_dim"]:
         raise document.error(
             ("o_groups",), f"must divide num_attention_heads x head_dim = {a['heads'] * a['head_dim']}"

@@ -18,7 +18,9 @@ def read_released(document: Document) -> Document:
     if isinstance(inner, dict):
         outer = {key: value for key, value in data.items() if key != "text_config"}
         places = document.places | {
-            path[1:]: place for path, place in document.places.items() if path[:1] == ("text_config",) and path[1:]
+            path[1:]: place
+            for path, place in document.places.items()
+            if path[:1] == ("text_config",) and path[1:]
         }
         data = outer | inner
         document = Document(data, document.file, places)

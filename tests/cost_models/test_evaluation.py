@@ -264,7 +264,9 @@ def test_every_objective_is_a_figure_of_the_document(name: str) -> None:
     objective = OBJECTIVES[name]
     assert objective.direction in ("minimize", "maximize") and objective.label
     quality = {"bits_per_byte": 1.5, "standard_error": 0.1, "fidelity": "demo"}
-    cut = {"kv_budget": 512} if objective.figure.startswith("kv_compression.") else {}  # null without a budget
+    cut = (
+        {"kv_budget": 512} if objective.figure.startswith("kv_compression.") else {}
+    )  # null without a budget
     found = of(design(**cut))
     leaf: Any = found.document(quality=quality)
     for key in objective.figure.split("."):
