@@ -23,6 +23,7 @@ class Specification:
     origin: where the design comes from, for people. trial, front: its number and the front of its study, as
     `codesign front --json` has it; None and empty for a finished model.
     training: what its proxy was trained with; None where no quality is known.
+    belief: how far published laws and how far trainings made the quality (proxy/belief.py), or None.
     """
 
     design: Design
@@ -33,6 +34,7 @@ class Specification:
     trial: int | None = None
     front: list[dict[str, Any]] = field(default_factory=list)
     training: Training | None = None
+    belief: Mapping[str, Any] | None = None
 
     def catalogue(self, changes: Mapping[str, float | str] | None = None) -> "cost_models.Catalogue":
         """The catalogue at the prices of this design, with further figures changed."""
@@ -102,7 +104,14 @@ def from_study(
         trial,
         front,
         _training(designs, trial),
+        (_measured(designs, trial).get("quality") or {}).get("belief"),
     )
+
+
+def _measured(designs: "results.Designs", trial: int) -> dict[str, Any]:
+    """Attributes of the trial whose training a trial uses: its own, or of the one that it completes."""
+    own = designs.trial(trial).user_attrs
+    return dict(designs.trial(own["completes"]).user_attrs if "completes" in own else own)
 
 
 def _training(designs: "results.Designs", trial: int) -> Training | None:
@@ -112,8 +121,7 @@ def _training(designs: "results.Designs", trial: int) -> Training | None:
     space = designs.space
     if space.quality is None:
         return None
-    asked, own = space.quality, designs.trial(trial).user_attrs
-    first = designs.trial(own["completes"]).user_attrs if "completes" in own else own
+    asked, first = space.quality, _measured(designs, trial)
     return Training(
         beside(space, asked.fidelity),
         asked.seed,

@@ -37,7 +37,7 @@ def page(
         "Where the energy goes": shares.energy(document),
         "Where the money goes": shares.money(document, bill),
         "If prices or load are other than assumed": doubt.assumptions(specification),
-        "How far the figures can be trusted": doubt.errors(document),
+        "How far the figures can be trusted": doubt.errors(document, specification.belief),
         "Sources": doubt.sources(specification, document),
     }
     body = [f"<section><h2>{title}</h2>{text}</section>" for title, text in sections.items() if text]

@@ -1,5 +1,6 @@
 """What the figures rest on: assumptions, the models' own error, and the sources."""
 
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -32,7 +33,7 @@ def assumptions(specification: Specification) -> str:
     return paragraph(words, "quiet") + bars + (f"<h3>At other loads</h3>{table(head, rows)}" if rows else "")
 
 
-def errors(document: Document) -> str:
+def errors(document: Document, belief: Mapping[str, Any] | None = None) -> str:
     """How wrong the cost models are where they can be checked, and what the proxy says and does not say."""
     head = ("figure", "mean error", "worst", "measurements", "")
     rows = [
@@ -61,6 +62,11 @@ def errors(document: Document) -> str:
             "Bits per byte are those of a short training of a scaled-down model (fidelity "
             f"{quality['fidelity']}). They rank designs and are not what the full model reaches; larger "
             "tables have been seen to gain in short trainings without a gain in downstream tasks."
+        )
+    if quality and belief and belief["prior_weight"]:
+        proxy = (
+            f"The quality rests to {percent(belief['prior_weight'])} on published laws and to "
+            f"{percent(belief['proxy_weight'])} on the training. The laws: {'; '.join(belief['statements'])}. {proxy}"
         )
     return paragraph(words) + table(head, rows, left=(0, 4)) + paragraph(proxy)
 

@@ -166,3 +166,10 @@ def test_figures_draw_what_they_are_given() -> None:
     assert "75.0 %" in share_bars([Part("most", 3, "3 s"), Part("none", 0, "0 s"), Part("rest", 1, "1 s")])
     assert "none" not in share_bars([Part("most", 3, "3 s"), Part("none", 0, "0 s")])
     assert tornado([Swing("a", -0.5, 0.25)]).count("left:0.00%;width:75.00%") == 1
+
+
+def test_a_quality_of_published_laws_says_so(specification: Specification, page: str) -> None:
+    belief = {"prior_weight": 0.75, "proxy_weight": 0.25, "statements": ["share 0.24: arXiv 2601.07372"]}
+    told = files(replace(specification, belief=belief))["report.html"]
+    assert "rests to 75 % on published laws and to 25 % on the training" in told
+    assert "share 0.24: arXiv 2601.07372" in told and "published laws" not in page
