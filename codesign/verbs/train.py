@@ -1,10 +1,9 @@
 """`codesign train`: what training or fine-tuning a model costs, and where its state should lie."""
 
 import argparse
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from codesign.verbs.answer import Answer
 from codesign.verbs.options import add_prices, overrides, positive
@@ -39,6 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Answer:
     """Every placement of weights, optimizer state and activations, the fastest that fits first."""
+    import numpy as np
+
     import search_spaces
     from codesign.export.specification import from_design
     from cost_models.training import Batch, train
@@ -85,7 +86,7 @@ def _text(rows: list[dict[str, Any]], everything: bool) -> str:
             row["weights"], row["optimizer"], row["activations"], duration(row["step_s"]),
             number(row["tokens_per_s"]), number(row["usd_per_mtok"]), number(row["j_per_token"]),
             size(row["written_bytes_per_day"]) if row["written_bytes_per_day"] else "-",
-            "-" if np.isinf(row["drive_life_years"]) else f"{row['drive_life_years']:.1f} years",
+            "-" if math.isinf(row["drive_life_years"]) else f"{row['drive_life_years']:.1f} years",
             _bound(row), "" if row["fits"] else _lacks(row),
         ]
         for row in shown

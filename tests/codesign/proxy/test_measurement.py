@@ -123,7 +123,7 @@ def test_the_report_lists_and_compares(
 def test_noise_is_calibrated_and_then_used(
     full_model: Callable[..., Model], tiny: Fidelity, text: Path, store: Store
 ) -> None:
-    models = [full_model(0.0), full_model(0.25)]
+    models, tiny = [full_model(0.0), full_model(0.25)], replace(tiny, steps=80)  # long enough for every seed
     before = proxy.measure(models[0], tiny, corpus=text, store=store)
     assert before.standard_error == tiny.noise
     noise = proxy.calibrate(models, tiny, seeds=2, corpus=text, store=store)
