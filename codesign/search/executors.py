@@ -102,7 +102,10 @@ class Processes:
 
     def submit(self, training: Training) -> "Future[Trained]":
         """Train as soon as a process is free."""
-        return self._pool.submit(run_with, training, self._store, self._threads)
+        try:
+            return self._pool.submit(run_with, training, self._store, self._threads)
+        except OSError as error:  # the pool is just noticing that a process has died
+            raise BrokenProcessPool(str(error)) from None
 
     def close(self) -> None:
         """End the processes; nothing that had finished is lost."""

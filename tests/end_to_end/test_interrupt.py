@@ -13,7 +13,7 @@ import pytest
 from codesign import results
 from codesign.errors import StudyError
 
-TRIALS = 5
+TRIALS = 9  # all models of the space: some are left when the signal comes
 SEARCH = ("search", "space.yaml", "--study", "s", "--trials", str(TRIALS))
 
 
@@ -31,7 +31,7 @@ def test_ctrl_c_and_resume(
         cwd=folder, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     storage = f"sqlite:///{folder}/codesign.db"
-    wait_for_trials(search, storage, 2)
+    wait_for_trials(search, storage, 1)
     search.send_signal(signal.SIGINT)
     out, errors = search.communicate(timeout=60)
     assert search.returncode == 1, errors
@@ -40,7 +40,7 @@ def test_ctrl_c_and_resume(
     assert errors.splitlines()[-1].startswith("codesign: interrupted; everything that had finished is kept")
     trained = {path.name: path.stat().st_mtime_ns for path in (folder / "proxies").glob("*.json")}
     kept = finished(storage)
-    assert len(kept) >= 2
+    assert len(kept) >= 1
 
     done = process(*arguments, "--resume", "--json")
     assert done.returncode == 0, done.stderr
@@ -61,7 +61,7 @@ def wait_for_trials(search: subprocess.Popen[str], storage: str, count: int) -> 
                 return
         except StudyError:  # not there yet
             pass
-        time.sleep(0.1)
+        time.sleep(0.02)
     raise AssertionError(f"the search ended before {count} trials: {search.communicate()[1]}")
 
 
