@@ -25,6 +25,13 @@ def shown(page: Any, address: str, query: str) -> None:
     page.goto(f"{address}/?{query}")
     page.wait_for_selector("#details >> text=Memory map", state="attached")  # insight has it folded away
     page.wait_for_function("document.querySelector('#verdict').textContent.length > 20")
+    page.wait_for_load_state("networkidle")
+    # handles of sliders get their names, and stand-ins of lists leave the tab order, once they are drawn
+    page.wait_for_selector("[role=slider]", state="attached")
+    page.wait_for_function(
+        "[...document.querySelectorAll('[role=slider]')].every(e => e.getAttribute('aria-label'))"
+        " && [...document.querySelectorAll('.dash-dropdown-focus-target')].every(e => e.tabIndex < 0)"
+    )
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
