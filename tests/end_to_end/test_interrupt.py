@@ -13,7 +13,7 @@ import pytest
 from codesign import results
 from codesign.errors import StudyError
 
-TRIALS = 9  # all models of the space: some are left when the signal comes
+TRIALS = 5
 SEARCH = ("search", "space.yaml", "--study", "s", "--trials", str(TRIALS))
 
 
@@ -25,6 +25,8 @@ def test_ctrl_c_and_resume(
     environment: dict[str, str],
     workers: str,
 ) -> None:
+    recipe = folder / "tiny.yaml"  # trainings of some seconds: the signal must come in the middle
+    recipe.write_text(recipe.read_text().replace("steps: 4\n", "steps: 400\n"))
     arguments = (*SEARCH, "--workers", workers)
     search = subprocess.Popen(
         [sys.executable, "-P", "-m", "codesign.cli", *arguments],
