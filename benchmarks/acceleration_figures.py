@@ -25,7 +25,7 @@ def medusa(model: Model) -> str:
             evaluate(Design(replace(model, medusa_heads=count), A100, serving)) for count in (0, heads)
         )
         gain = plain["latency.tpot_s"] / guessed["latency.tpot_s"]
-        lines.append(Line(f"{heads} heads, {guesses} guesses", SEQUENCES, gain, colour))
+        lines.append(Line(f"heads: {heads}, guesses: {guesses}", SEQUENCES, gain, colour))
     title = "Medusa, 7B model on an A100: tokens a second over plain decoding"
     return chart(title, "sequences in flight", "times as fast", lines)
 
@@ -40,7 +40,7 @@ def snapkv(model: Model) -> str:
                 evaluate(Design(model, A100, replace(serving, kv_budget=kept))) for kept in (0, budget)
             )
             gain = whole["latency.tpot_s"] / cut["latency.tpot_s"]
-            lines.append(Line(f"{sequences} sequences, {budget:,} kept", PROMPTS, gain, colour, style))
+            lines.append(Line(f"sequences: {sequences}, kept: {budget:,}", PROMPTS, gain, colour, style))
     title = "SnapKV, 7B model on an A100: tokens a second over the whole cache"
     return chart(title, "tokens of the prompt", "times as fast", lines)
 
