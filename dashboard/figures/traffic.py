@@ -39,8 +39,8 @@ def card(view: View, design: Design, trial: int) -> Card | None:
     name = placement.traffic.rsplit("/", 1)[-1]
     reading = (
         f"Text “{text.about.get('text', name)}” (profile {name}), {sequences} sequences in flight, the tables of "
-        f"#{trial}: an LRU cache of 1 % of the rows serves {small[0]:.0%} of reads of order {orders[0]} and "
-        f"{small[-1]:.0%} of order {orders[-1]}"
+        f"#{trial}: an LRU cache of 1 % of the rows serves {small[0]:.0%} of reads of order {orders[0]}"
+        + (f" and {small[-1]:.0%} of order {orders[-1]}" if len(orders) > 1 else "")
         + ("; S3-FIFO (dashed) keeps more. " if text.s3_fifo else ". ")
         + "Other text differs by more than any policy: measure yours with `codesign traffic`."
     )
