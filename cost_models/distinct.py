@@ -40,20 +40,18 @@ class Distinct:
         }
 
     def _find(self, columns: list[NDArray[np.float64]], size: int) -> None:
-        """Hash every design's columns to 64 bits; sort the hashes; the last design of each stands for all."""
+        """Hash every design's columns to 64 bits; one design of each hash stands for all of them."""
         key = np.zeros(size, dtype=np.uint64)
         for column in columns:
             key ^= (column + 0.0).view(np.uint64)  # + 0.0: one zero
             key *= _MIX
             key ^= key >> np.uint64(32)
-        ordered = np.sort(key)
-        keep = np.empty(size, dtype=bool)
-        keep[:1] = True
-        np.not_equal(ordered[1:], ordered[:-1], out=keep[1:])
-        distinct = ordered[keep]
-        self._index = np.searchsorted(distinct, key)
-        self._first = np.empty(len(distinct), dtype=np.int64)
-        self._first[self._index] = np.arange(size)
+        everyone = np.arange(size)
+        stands = _one_of_each(key, everyone)
+        self._first = np.flatnonzero(stands == everyone)
+        number = np.empty(size, dtype=np.int64)
+        number[self._first] = np.arange(len(self._first))
+        self._index = number[stands]
 
     def first(self, column: Any) -> Any:
         """Another column (of names, say) at the distinct combinations; scalars stay scalars."""
@@ -65,4 +63,24 @@ class Distinct:
         """Results (..., distinct) for all designs again: floats, (...), or (..., designs)."""
         if self._index is None:
             return {name: v[..., 0] if v.ndim > 1 else float(v[0]) for name, v in results.items()}
-        return {name: values[..., self._index] for name, values in results.items()}
+        return {name: values.take(self._index, axis=-1) for name, values in results.items()}
+
+
+def _one_of_each(key: NDArray[np.uint64], everyone: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For each design the number of the one that stands for its hash: (designs,).
+
+    A table with two places a design is filled by a part of the hash; who comes last keeps a place. Where that is a
+    design of another hash, the designs try again by another part: several times quicker than sorting.
+    """
+    bits = len(key).bit_length()
+    table = np.empty(2**bits, dtype=np.int64)
+    stands = np.empty_like(everyone)
+    left, keys = everyone, key
+    while len(left):
+        place = (keys >> np.uint64(64 - bits)).view(np.int64)
+        table[place] = left
+        chosen = table[place]
+        stands[left] = chosen
+        wrong = np.flatnonzero(key[chosen] != key[left])
+        left, keys = left[wrong], keys[wrong] * _MIX
+    return stands

@@ -11,12 +11,13 @@ The window of a table set is the time from the start of the step to its layer. F
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cost_models import tables, traffic
+from cost_models.catalogue.names import distinct
 from cost_models.design import TIERS, Design, Model, Number
 from cost_models.latency import Steps
 from cost_models.masks import by_tier, choose, some
@@ -113,29 +114,35 @@ def _reads(design: Design, parts: Parts, tokens: Number, windows: Windows) -> Re
         home, cache = homes[tier], caches[tier]
         if not (some(home) or some(cache)):
             continue
-        cache = cache & (placement.cache_bytes > 0)
-        reads = per_set * (choose(home, misses, 0.0) + choose(cache, total - misses, 0.0))
-        reads, read_bytes, useful = _physical(model, tier, reads, parts)
+        wanted = choose(home, misses, 0.0)
+        if some(cache):
+            wanted = wanted + choose(cache & (placement.cache_bytes > 0), total - misses, 0.0)
+        reads, read_bytes, useful = _physical(model, tier, per_set * wanted, parts)
         spent = _time(design, parts, tier, reads * (balance / t), reads * ranks, read_bytes, useful)
         used = reads > 0
         time = np.maximum(time, choose(used, spent, 0.0))
-        host = choose(used & (tier in ("ssd", "remote")), parts.engine.host_step, host)
-        tier_reads[tier] = reads * sets / tokens
-        tier_bytes[tier] = reads * sets * read_bytes / tokens
+        if tier in ("ssd", "remote"):
+            host = choose(used, parts.engine.host_step, host)
+        reads = reads * sets
+        tier_reads[tier] = reads / tokens
+        tier_bytes[tier] = reads * read_bytes / tokens
     all_sets = sets * time
-    late = np.maximum.reduce([(i + 1) * time - before for i, before in enumerate(windows.before)])
-    late = np.maximum(0.0, late + (windows.steps - 1) * np.maximum(0.0, all_sets - windows.step_s))
-    if not windows.interleaved:  # a prompt is known while its request waits
-        late = choose(placement.staged, 0.0, late)
-    stall = choose(placement.prefetch, late, windows.steps * all_sets) + windows.steps * host
+    late = reduce(np.maximum, [(i + 1) * time - before for i, before in enumerate(windows.before)])
+    if windows.interleaved:
+        read_s, late = all_sets, np.maximum(0.0, late)
+    else:
+        read_s = windows.steps * all_sets
+        late = np.maximum(0.0, late + (windows.steps - 1) * np.maximum(0.0, all_sets - windows.step_s))
+        late = choose(placement.staged, 0.0, late)  # a prompt is known while its request waits
+    stall = choose(placement.prefetch, late, read_s) + windows.steps * host
     orders = engram.max_order - 1
     return Reads(
         tokens=tokens,
         unique_fraction=total / orders,
         hit_rate=1 - misses / total,
         rank_balance=balance,
-        time_s=windows.steps * all_sets,
-        window_s=windows.before[0] * np.ones(np.shape(time)),
+        time_s=read_s,
+        window_s=windows.before[0],
         stall_s=stall,
         tier_reads=tier_reads,
         tier_bytes=tier_bytes,
@@ -165,10 +172,10 @@ def _time(
     if tier == "hbm":
         bandwidth = memory.bandwidth * design.system.nodes / design.system.accelerators
         return engine.kernel_launch + memory.latency_s + rank_reads * read_bytes / bandwidth
-    # without prefetch the thread of each rank waits for its own page faults
-    faults = engine.synchronous_queue_depth * design.system.accelerators / design.system.nodes
-    depth = choose(design.serving.tables.prefetch, engine.io_queue_depth, faults)
     if tier in ("ssd", "remote"):
+        # without prefetch the thread of each rank waits for its own page faults
+        faults = engine.synchronous_queue_depth * design.system.accelerators / design.system.nodes
+        depth = choose(design.serving.tables.prefetch, engine.io_queue_depth, faults)
         rate = np.minimum(memory.reads_per_s, depth / memory.latency_s)
         device = np.maximum(node_reads / rate, node_reads * read_bytes / memory.bandwidth)
         link = rank_reads * row / _link(parts, tier, accelerator.host_link_bandwidth)
@@ -193,7 +200,7 @@ def _link(parts: Parts, tier: str, bandwidth: Number) -> Number:
 def _columns_read(design: Design, tokens: Number, interleaved: bool) -> tuple[Number, Number, Number]:
     """(reads per token and head of all orders, of the busiest rank's columns, past the cache), by the profile."""
     model, serving, placement = design.model, design.serving, design.serving.tables
-    policies = np.unique(np.asarray(placement.cache_policy)).tolist()
+    policies, _ = distinct(placement.cache_policy)
     curves = _curves(model, str(placement.traffic), interleaved, policies[0])
     step = _place(tokens, _POINTS_PER_OCTAVE, len(curves.unique))
     unique = _along(curves.unique, step)
@@ -273,13 +280,13 @@ def _place(value: Number, points_per_octave: int, points: int) -> _Place:
 
 def _along(curve: NDArray[np.float64], place: _Place) -> Number:
     low, weight = place
-    return curve[low] * (1 - weight) + curve[low + 1] * weight
+    return curve.take(low) * (1 - weight) + curve.take(low + 1) * weight
 
 
 def _across(curve: NDArray[np.float64], rows: _Place, columns: _Place) -> Number:
     (row, row_weight), (column, column_weight) = rows, columns
-    flat, start = curve.ravel(), row * curve.shape[1] + column
-    width = curve.shape[1]
-    low = flat[start] * (1 - column_weight) + flat[start + 1] * column_weight
-    high = flat[start + width] * (1 - column_weight) + flat[start + width + 1] * column_weight
+    start, width = row * curve.shape[1] + column, curve.shape[1]
+    low = curve.take(start) * (1 - column_weight) + curve.take(start + 1) * column_weight
+    start = start + width
+    high = curve.take(start) * (1 - column_weight) + curve.take(start + 1) * column_weight
     return low * (1 - row_weight) + high * row_weight

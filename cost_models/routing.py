@@ -51,16 +51,19 @@ def busiest_rank(experts: int, active: int, ranks: Floats, tokens: Floats, alpha
     share = (tokens - _GRID[lower]) * _PER_STEP[lower]
     degree = ranks[0]
     if (ranks == degree).all():
-        table = _table(experts, active, int(degree), alpha)
-        low = table[:, lower]
-        return Load(*(low + (table[:, lower + 1] - low) * share))
+        return Load(*_along(_table(experts, active, int(degree), alpha), lower, share))
     result = np.empty((3, *tokens.shape))
     for degree in np.unique(ranks):
         table = _table(experts, active, int(degree), alpha)
-        here = ranks == degree
-        low = table[:, lower[here]]
-        result[:, here] = low + (table[:, lower[here] + 1] - low) * share[here]
+        here = np.flatnonzero(ranks == degree)
+        result[:, here] = _along(table, lower[here], share[here])
     return Load(*result)
+
+
+def _along(table: Floats, lower: NDArray[np.int64], share: Floats) -> Floats:
+    """Values of a table between the points `lower` and lower + 1 of its grid: (3, designs)."""
+    low = table.take(lower, axis=1)
+    return low + (table.take(lower + 1, axis=1) - low) * share
 
 
 @lru_cache(maxsize=512)
