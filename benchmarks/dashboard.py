@@ -52,11 +52,10 @@ class Many(data.Study):
             rows = np.linspace(0, len(next(iter(values.values()))) - 1, each).astype(int)
             known = {p.name: model[p.name] for p in space.model_parameters}
             quality = {name: model[name] for name in ("bits_per_byte", "standard_error")}
-            parts.append(pd.DataFrame({n: v[rows] for n, v in values.items()}).assign(**known, **quality))
+            parts.append(pd.DataFrame({n: v[rows] for n, v in values.items()}).assign(
+                **known, **quality, completes=model["trial"]))  # fmt: skip
         many = pd.concat(parts, ignore_index=True)[:count]
-        many = many.assign(
-            trial=np.arange(len(many)), state="COMPLETE", completes=None, model="", trained=False
-        )
+        many = many.assign(trial=np.arange(len(many)), state="COMPLETE", model="", trained=False)
         costing = Costing(space, many)
         figures = costing.costed(record.catalogue())
         many = with_figures(many, figures)
@@ -78,7 +77,15 @@ class Many(data.Study):
 
     def document(self, trial: int, view: View) -> dict[str, Any]:
         """The evaluation of a row."""
-        return cost_models.evaluate(self.design(trial, view), self.catalogue(view)).document()
+        quality = self._now().record.quality(self._trained(trial))
+        return cost_models.evaluate(self.design(trial, view), self.catalogue(view)).document(quality=quality)
+
+    def parts(self, trial: int, view: View) -> dict[str, Any]:
+        """What the trial whose training a row has says of itself."""
+        return super().parts(self._trained(trial), view)
+
+    def _trained(self, trial: int) -> int:
+        return int(self._now().designs.table["completes"].iloc[trial])
 
 
 def _plain(value: Any) -> Any:
