@@ -61,6 +61,8 @@ def answers(evaluation: Evaluation, i: int | None = None) -> list[Answer]:
     if design.serving.kv_budget:
         sentence = acceleration.cut_cache(design, result, one, catalogue)
         found.append(Answer("What does the cut KV cache save and cost?", sentence))
+    if "host" in (design.serving.routed_experts_on, design.serving.attention_on):
+        found.append(Answer("Does computing on the host pay?", acceleration.on_host(design, one, catalogue)))
     found.append(_loading(design, result, one))
     return found
 
@@ -374,7 +376,9 @@ def _loading(design: Design, result: Result, one: Evaluation) -> Answer:
     per_node = float(np.asarray(design.system.accelerators / design.system.nodes))
     ranks = per_node * float(np.asarray(result.memory.weights_bytes))
     held = sum(float(np.asarray(x)) for name, x in result.memory.host_tables.items() if name != "ssd")
-    held += per_node * float(np.asarray(result.memory.tables_bytes))
+    held += per_node * float(np.asarray(result.memory.tables_bytes)) + float(
+        np.asarray(result.memory.host_experts)
+    )
     drives = float(np.asarray(result.parts.tiers["ssd"].bandwidth))
     stated = (
         "" if float(np.asarray(design.system.host.ssd_bytes)) else " (no drive is stated; one is assumed)"

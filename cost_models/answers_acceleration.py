@@ -1,4 +1,4 @@
-"""Do guessed tokens and a cut KV cache pay? In words, each against the same design without it."""
+"""Do guessed tokens, a cut KV cache, the host's processors pay? In words, against the same design without them."""
 
 from dataclasses import replace
 
@@ -66,6 +66,62 @@ def cut_cache(design: Design, result: Result, one: Evaluation, catalogue: Catalo
         f"{100 * (float(np.asarray(kept.bits_factor)) - 1):.1f} % more bits per byte (an estimate). "
         f"Source: {kv_compression.source()}."
     )
+
+
+def on_host(design: Design, one: Evaluation, catalogue: Catalogue) -> str:
+    """What computing on the host's processors saves in accelerator memory and costs in time and money."""
+    serving = design.serving
+    moved = [
+        words
+        for words, choice in (("experts", serving.routed_experts_on), ("attention", serving.attention_on))
+        if choice == "host"
+    ]
+    near = replace(serving, routed_experts_on="accelerator", attention_on="accelerator")
+    other = evaluate(replace(design, serving=near), catalogue)
+    quantity = "latency.ttft_s" if serving.phase == "prefill" else "latency.tpot_s"
+    gain = float(other[quantity]) / float(one[quantity])
+    what = "a prompt" if serving.phase == "prefill" else "a token"
+    here = f"with {' and '.join(moved)} on the host, {what} takes {1e3 * float(one[quantity]):.3g} ms"
+    count = int(np.asarray(design.system.accelerators))
+    parts = f"{count} accelerator{'s' if count > 1 else ''}"
+    short = max(float(other.violations[name]) for name in ("hbm", "kv"))
+    if short > 0:
+        fewest = _fewest(replace(design, serving=near), catalogue)
+        said = f"without the host it does not fit {parts} ({short / 1e9:,.1f} GB short of each)"
+        if fewest is None:
+            return f"It makes the design possible: {here}; {said}."
+        more, found = fewest
+        factor = _factor(float(found[quantity]) / float(one[quantity]))
+        price = float(found["cost.usd_per_mtok"])
+        verdict = "It fits, at a price" if float(one["cost.usd_per_mtok"]) > price else "Yes"
+        return (
+            f"{verdict}: {here} and {float(one['cost.usd_per_mtok']):.3g} USD/Mtok; {said}. On {more} it would: a "
+            f"token here takes {factor}, and there costs {price:.3g} USD/Mtok."
+        )
+    verdict = "Yes" if gain > 1 else "No"
+    room = float(evaluate(_served(design, 0), catalogue)["memory.concurrency"])
+    before = float(evaluate(_served(replace(design, serving=near), 0), catalogue)["memory.concurrency"])
+    return (
+        f"{verdict}: {here}, {_factor(gain)} compared with all of it on the accelerators, which has room ({parts}). "
+        f"{room:,.0f} sequences a replica would fit instead of {before:,.0f}."
+    )
+
+
+def _fewest(design: Design, catalogue: Catalogue) -> tuple[int, Evaluation] | None:
+    """The fewest accelerators, doubled in one tensor-parallel group, that hold the design; None up to 64."""
+    count, heads = int(np.asarray(design.system.accelerators)), design.model.attention.heads
+    tensor = int(np.asarray(design.serving.tensor_parallel))
+    while (count := 2 * count) <= 64 and heads % (tensor := 2 * tensor) == 0:
+        nodes = max(int(np.asarray(design.system.nodes)), -(-count // 8))
+        larger = replace(
+            design,
+            system=replace(design.system, accelerators=count, nodes=nodes),
+            serving=replace(design.serving, tensor_parallel=tensor),
+        )
+        found = evaluate(larger, catalogue)
+        if all(found.violations[name] <= 0 for name in ("layout", "hbm", "kv")):
+            return count, found
+    return None
 
 
 def _served(design: Design, counts: NDArray[np.int64] | int) -> Design:

@@ -24,6 +24,7 @@ DTYPE_BYTES = {
 }  # fmt: skip
 
 TIERS = ("hbm", "dram", "cxl", "ssd", "remote")
+PROCESSORS = ("accelerator", "host")
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,7 @@ class Host:
     cxl_bytes: Number = 0.0
     ssd_bytes: Number = 0.0
     ssd_drives: Number = 0
+    sockets: Number = 0  # processors of a node; 0: by the number of accelerators (catalogue/node.yaml)
     cpu: Name = "generic-epyc-9755"
     dram_tier: Name = "ddr5-rdimm"
     cxl_tier: Name = "cxl-direct"
@@ -235,6 +237,10 @@ class Serving:
     medusa_acceptance: str = (
         "published"  # how often the heads are right: or a file that a proxy's were measured to
     )
+    # What the processors of the host compute in its DRAM ("host"), beside accelerators that do the rest; a part that
+    # is its own host, or shares its memory, ignores both (host_compute.py).
+    routed_experts_on: Name = "accelerator"  # routed experts, whose weights then lie in DRAM
+    attention_on: Name = "accelerator"  # decode attention, with the KV cache in DRAM
     utilisation: Number | None = None  # share of hours the system is busy; None: the catalogue's convention
 
 

@@ -7,7 +7,7 @@ The upper bounds are far beyond any machine: they are there to refuse slips of t
 import math
 from dataclasses import dataclass
 
-from cost_models.design import DTYPE_BYTES, GIB, TIERS
+from cost_models.design import DTYPE_BYTES, GIB, PROCESSORS, TIERS
 from cost_models.replacement import POLICIES
 
 DTYPES = tuple(DTYPE_BYTES)
@@ -153,6 +153,7 @@ HOST = {
     "ssd_bytes": _gib("ssd_gib"),
     "remote_bytes": _gib("remote_gib"),
     "ssd_drives": _integer(0, 1e4),
+    "sockets": _integer(0, 64),
     "cpu": _TEXT,
     "dram_tier": _TEXT,
     "cxl_tier": _TEXT,
@@ -180,6 +181,8 @@ SERVING = {
     "output_tokens": _integer(1, 1e9),
     "concurrency": _integer(0, 1e9),  # 0: as many as the KV cache holds
     "prefill_chunk": _integer(1, 1e9),
+    "routed_experts_on": Rule("text", choices=PROCESSORS),
+    "attention_on": Rule("text", choices=PROCESSORS),
     "kv_budget": _integer(0, 1e9),
     "kv_window": _integer(1, 1e6),
     "kv_pooling": _integer(1, 1e6),

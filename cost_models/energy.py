@@ -34,6 +34,7 @@ class Work:
     link_bytes: Number = 0.0
     tier_bytes: dict[str, Number] = field(default_factory=dict)
     tier_reads: dict[str, Number] = field(default_factory=dict)
+    host: dict[str, Number] = field(default_factory=dict)  # of processors, by host_compute.WORK
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,10 @@ def work_per_token(steps: Steps, lookup: Lookup, accepted_tokens: Number = 1.0) 
         link_bytes=sent * (decoded + prompt),
         tier_bytes=_rows(lookup.decode.tier_bytes, lookup.prefill.tier_bytes, decoded, prompt),
         tier_reads=_rows(lookup.decode.tier_reads, lookup.prefill.tier_reads, decoded, prompt),
+        host={
+            name: decode * steps.decode_host[name] + prefill * steps.prefill_host[name]
+            for name in steps.decode_host
+        },
     )
 
 
@@ -104,6 +109,10 @@ def energy(parts: Parts, system: System, work: Work, tokens_per_s: Number, catal
             continue
         crossing = np.where(tier.on_package, 0.0, host_link) if name in _CROSSES_HOST_LINK else 0.0
         by_part[name] = moved * (tier.j_per_byte + crossing) + work.tier_reads[name] * tier.j_per_read
+    if work.host:
+        by_part["host_compute"] = work.host["flops"] * parts.node.cpu_j_per_flop
+        by_part["dram"] = by_part["dram"] + work.host["bytes"] * parts.tiers["dram"].j_per_byte
+        by_part["host_link"] = work.host["link_bytes"] * host_link
     static = static_power(parts, system)
     for name, watts in static.items():
         by_part[f"{name}_static"] = watts / tokens_per_s

@@ -16,3 +16,6 @@ class Engine:
     io_queue_depth: Number  # reads in flight per node
     synchronous_queue_depth: Number  # the same where nothing is prefetched
     host_gather_rate: Number  # rows/s that a node's cores copy together
+    host_kernel_memory: Number  # share of DRAM's streaming rate that expert and attention kernels of a processor reach
+    host_kernel_compute: Number  # share of a processor's bf16 peak, likewise
+    host_handover: Number  # s, an operator given to the processors and its result waited for

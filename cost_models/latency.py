@@ -8,17 +8,18 @@ since each of the other C - 1 requests interrupts a request's decoding with its 
 host time is counted. Requests for which the KV cache has no room wait until others have ended.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cost_models import constants, passes
+from cost_models import constants, host_compute, passes
 from cost_models.design import Model, Name, Number, Serving
 from cost_models.distinct import Distinct
 from cost_models.operators import ACTIVATION_BYTES, COMPUTE_TYPES, Floats, operators
 from cost_models.parts import Parts
-from cost_models.plans import targets
+from cost_models.plans import plan, targets
 
 # Start of a transfer between two accelerators: aiconfigurator's constant, systems/h100_sxm.yaml (p2p_latency).
 _TRANSFER_S = 10e-6
@@ -52,6 +53,9 @@ class Steps:
     prefill_flops: dict[str, Number]
     decode_bytes: Number
     prefill_bytes: Number
+    # of one accelerator's share, by host_compute.WORK; none where processors compute nothing
+    decode_host: dict[str, Number] = field(default_factory=dict)
+    prefill_host: dict[str, Number] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,14 +79,20 @@ def steps(
     tokens_per_sequence: new tokens per sequence that one decode step checks (more than 1 with speculation).
     """
     batch = serving.concurrency if batch is None else batch
-    distinct = Distinct(_columns(serving, parts, batch, tokens_per_sequence))
+    distinct = Distinct(_columns(model, serving, parts, batch, tokens_per_sequence))
     spread = distinct.spread(_by_constants(model, serving.phase, distinct, parts.accelerator.name))
     return Steps(
         model=model, serving=serving, parts=parts, batch=batch, tokens_per_sequence=tokens_per_sequence,
         decode_flops={kind: spread.pop(f"decode_{kind}") for kind in COMPUTE_TYPES},
         prefill_flops={kind: spread.pop(f"prefill_{kind}") for kind in COMPUTE_TYPES},
+        decode_host=_of_host(spread, "decode"), prefill_host=_of_host(spread, "prefill"),
         **spread,
     )  # fmt: skip
+
+
+def _of_host(spread: dict[str, Any], phase: str) -> dict[str, Number]:
+    names = {name: f"{phase}_{host_compute.PREFIX}{name}" for name in host_compute.WORK}
+    return {name: spread.pop(key) for name, key in names.items() if key in spread}
 
 
 def estimate(
@@ -128,17 +138,22 @@ def breakdown(steps: Steps) -> list[dict[str, Any]]:
     Rows of one decode step; of the prefill for phase "prefill". FLOPs and bytes are those of one accelerator;
     `bound` is compute, memory, network or overhead, whichever takes most.
     """
-    distinct = Distinct(_columns(steps.serving, steps.parts, steps.batch, steps.tokens_per_sequence))
+    distinct = Distinct(
+        _columns(steps.model, steps.serving, steps.parts, steps.batch, steps.tokens_per_sequence)
+    )
     one, layout = distinct.columns, _layout(distinct.columns)
     phase = "prefill" if steps.serving.phase == "prefill" else "decode"
     machine = _machine(one, constants.key(str(steps.parts.accelerator.name)))
     work = (_prefill_work if phase == "prefill" else _decode_work)(one, steps.serving.phase)
-    result = passes.run(steps.model, phase, work, machine, layout, keep=True)
+    result = passes.run(
+        steps.model, phase, work, machine, layout, keep=True, host=host_compute.processors(one)
+    )
     table, chunks = operators(steps.model), float(work.chunks[0])
+    attention = plan(steps.model, phase, machine.fitted).attention
     rows = []
     for timed in result.timed:
         for i, members in enumerate(timed.rows.members):
-            once = timed.kind == "attention" or bool(timed.rows.columns["last_token"][i, 0])
+            once = timed.rows is attention or bool(timed.rows.columns["last_token"][i, 0])
             for row in members:
                 count = float(table.count[row]) * (1.0 if once else chunks)
                 rows.append((row, {
@@ -154,7 +169,9 @@ def breakdown(steps: Steps) -> list[dict[str, Any]]:
     return ordered
 
 
-def _columns(serving: Serving, parts: Parts, batch: Number, tokens_per_sequence: Number) -> dict[str, Number]:
+def _columns(
+    model: Model, serving: Serving, parts: Parts, batch: Number, tokens_per_sequence: Number
+) -> dict[str, Number]:
     accelerator = parts.accelerator
     return {
         "batch": batch, "queries": tokens_per_sequence,
@@ -165,6 +182,7 @@ def _columns(serving: Serving, parts: Parts, batch: Number, tokens_per_sequence:
         "memory_bandwidth": accelerator.memory_bandwidth, "link_bandwidth": accelerator.scale_up_bandwidth,
         "link_group": accelerator.scale_up_group, "network_bandwidth": parts.node.network_bandwidth,
         **{f"peak.{kind}": _peak(accelerator.peak_flops, kind) for kind in COMPUTE_TYPES},
+        **host_compute.columns(model, serving, parts),
     }  # fmt: skip
 
 
@@ -188,6 +206,9 @@ def _by_constants(model: Model, phase: str, distinct: Distinct, names: Name) -> 
             key: np.flatnonzero(np.isin(index, [i for i, k in enumerate(keys) if k == key]))
             for key in set(keys)
         }
+    hosted = host_compute.used(columns)
+    if hosted is not None:
+        return _with_hosts(model, phase, columns, groups, hosted)
     if len(groups) == 1 and size <= _DESIGNS_AT_ONCE:
         return _steps(model, phase, columns, next(iter(groups)))
     result: dict[str, Floats] = {}
@@ -201,6 +222,28 @@ def _by_constants(model: Model, phase: str, distinct: Distinct, names: Name) -> 
                 if name not in result:
                     result[name] = np.empty((*values.shape[:-1], size))
                 result[name][..., stretch if alone else members[stretch]] = values
+    return result
+
+
+def _with_hosts(
+    model: Model,
+    phase: str,
+    columns: dict[str, Floats],
+    groups: dict[str, NDArray[np.int64]],
+    hosted: NDArray[np.bool_],
+) -> dict[str, Floats]:
+    """As `_by_constants`, with designs whose processors compute nothing apart, as they would be alone."""
+    size = len(hosted)
+    plain = {name: v for name, v in columns.items() if not name.startswith(host_compute.PREFIX)}
+    result: dict[str, Floats] = {}
+    for key, members in groups.items():
+        members = np.arange(size) if len(groups) == 1 else members
+        for some, own in ((members[hosted[members]], columns), (members[~hosted[members]], plain)):
+            for start in range(0, len(some), _DESIGNS_AT_ONCE):
+                stretch = some[start : start + _DESIGNS_AT_ONCE]
+                done = _steps(model, phase, {name: column[stretch] for name, column in own.items()}, key)
+                for name, values in done.items():
+                    result.setdefault(name, np.zeros((*values.shape[:-1], size)))[..., stretch] = values
     return result
 
 
@@ -221,16 +264,20 @@ def _steps(model: Model, phase: str, one: dict[str, Floats], fitted: str) -> dic
     if len(one["batch"]) == 1:  # passes.run wants two: see its module's text
         twice = _steps(model, phase, {name: np.repeat(column, 2) for name, column in one.items()}, fitted)
         return {name: values[..., :1] for name, values in twice.items()}
-    machine, layout = _machine(one, fitted), _layout(one)
+    machine, layout, host = _machine(one, fitted), _layout(one), host_compute.processors(one)
     zero, stages = np.zeros_like(one["batch"]), one["pipeline"]
     piped = bool((stages > 1).any())
     result: dict[str, Floats] = {"host_s": zero + constants.of(fitted)["host"]["step_s"]}
     for which, work in (("decode", _decode_work(one, phase)), ("prefill", _prefill_work(one, phase))):
         if phase in ("", which):
-            done = passes.run(model, which, work, machine, layout)
+            done = passes.run(model, which, work, machine, layout, host=host)
         else:
             done = passes.Pass(zero, zero, np.zeros((len(targets(model)), len(zero))))
         step_s, of_accelerator = done.time_s, {"bytes": done.bytes, **done.flops}
+        names = ["bytes", *COMPUTE_TYPES]
+        if host is not None:
+            of_accelerator |= {host_compute.PREFIX + name: v for name, v in done.host.items()}
+            names += [host_compute.PREFIX + name for name in host_compute.WORK]
         if piped:
             # Chunks follow each other through the pipeline: all but the first cost one stage only.
             passing = (1.0 + (work.chunks - 1.0) / stages) / work.chunks
@@ -238,7 +285,7 @@ def _steps(model: Model, phase: str, one: dict[str, Floats], fitted: str) -> dic
             of_accelerator = {name: values / stages for name, values in of_accelerator.items()}
         result["decode_step_s" if which == "decode" else "prefill_s"] = step_s
         result[f"{which}_window_s"] = done.window_s
-        for name in ("bytes", *COMPUTE_TYPES):
+        for name in names:
             result[f"{which}_{name}"] = of_accelerator.get(name, zero)
         result[f"{which}_tokens"] = work.tokens * one["data"]
     result["decode_tokens"] = result["decode_tokens"] * stages
@@ -275,6 +322,10 @@ def _pipeline_s(one: dict[str, Floats], work: passes.Work, model: Model) -> Floa
 def _bound(kind: str, term: Any, row: int) -> str:
     if kind == "collective":
         shares = {"network": term.memory_s, "overhead": term.overhead_s}
+    elif kind == "host":
+        shares = {
+            "host compute": term.compute_s, "host memory": term.memory_s, "host link": term.overhead_s
+        }  # fmt: skip
     else:
         shares = {"compute": term.compute_s, "memory": term.memory_s, "overhead": term.overhead_s}
     values = {

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from cost_models import csa, linear_attention, speculation, tables
+from cost_models import csa, host_compute, linear_attention, speculation, tables
 from cost_models.architecture import (
     attention_weights,
     engram_width,
@@ -24,8 +24,8 @@ from cost_models.architecture import (
     parameters,
     shared_width,
 )
-from cost_models.design import DTYPE_BYTES, Design, Model, Name, Number
-from cost_models.masks import by_tier, choose
+from cost_models.design import DTYPE_BYTES, Design, Flag, Model, Name, Number
+from cost_models.masks import by_tier, choose, some
 from cost_models.operator_rows import ACTIVATION_BYTES
 from cost_models.operators import context_bytes_per_token, index_bytes_per_token
 from cost_models.parts import Node, Parts
@@ -45,7 +45,9 @@ class Memory:
     concurrency: sequences in flight per replica (as asked, or as many as the KV cache holds).
     running: those of them that are decoded at once; the rest of a request mix waits until the KV cache has room
         (all of them where the weights do not fit, so that such designs can still be compared).
-    host_tables: bytes of tables and caches per node, by tier.
+    host_tables: bytes of tables and caches per node, by tier. host_experts, host_kv: of routed experts and KV cache in
+        the host's DRAM per node, where its processors compute those; kv_* are then of that DRAM, an equal part of it
+        for each accelerator.
     violations: signed bytes (layout: a count), > 0 where the design does not fit.
     """
 
@@ -62,6 +64,8 @@ class Memory:
     concurrency: Number
     running: Number
     copies_per_node: Number
+    host_experts: Number = 0.0
+    host_kv: Number = 0.0
     host_tables: dict[str, Number] = field(default_factory=dict)
     violations: dict[str, Number] = field(default_factory=dict)
 
@@ -148,7 +152,9 @@ def fit(design: Design, parts: Parts) -> Memory:
     t, d, p = serving.tensor_parallel, serving.data_parallel, serving.pipeline_parallel
     per_node = system.accelerators / np.maximum(system.nodes, 1)
 
-    weights = _weights_per_accelerator(design)
+    experts_out = model.moe is not None and host_compute.is_moved(serving.routed_experts_on, accelerator)
+    kv_out = host_compute.is_moved(serving.attention_on, accelerator)
+    weights = _weights_per_accelerator(design, experts_out)
     all_tables = tables.table_bytes(model)
     share = t * p  # accelerators that hold one copy of the tables together
     unified = accelerator.unified_memory
@@ -168,16 +174,37 @@ def fit(design: Design, parts: Parts) -> Memory:
     # the tensors of the layers are gone when tokens are sampled
     activations = np.maximum(chunk, sequences * beside) + model.engine_bytes
 
+    replicas_per_node = per_node / (t * d * p)  # below 1: a replica has its part of the experts on each of its nodes
+    host_experts = choose(experts_out, np.minimum(1.0, replicas_per_node) * weight_bytes(model).experts, 0.0)
+    host_tables: dict[str, Number] = {}
+    rooms = {
+        "dram": host.dram_bytes,
+        "cxl": host.cxl_bytes,
+        "ssd": host.ssd_bytes,
+        "remote": host.remote_bytes,
+    }
+    for tier in rooms:
+        held = choose(home[tier], copies * all_tables, 0.0)
+        held = held + choose(cache[tier], placement.cache_bytes, 0.0)
+        host_tables[tier] = choose(unified & (tier == "dram"), 0.0, held)
+
     capacity = accelerator.memory_bytes
     reserve = capacity * (1 - parts.engine.memory_share)
     taken = weights + on_accelerator + shared_dram + cached + activations + reserve
     available = np.maximum(0.0, capacity - taken)
 
-    per_sequence = _kv_divided(model, t, kv_bytes_per_sequence(design)) / p
+    whole_sequence = kv_bytes_per_sequence(design)
+    per_sequence = choose(kv_out, whole_sequence / t, _kv_divided(model, t, whole_sequence)) / p
     per_token = per_sequence / cached_positions(design)
     room = np.maximum(0.0, capacity - (taken - activations + model.engine_bytes))
     within_chunk = np.maximum(0.0, room - chunk) / per_sequence
     possible = np.floor(np.minimum(within_chunk, room / (per_sequence + beside))) * d
+    if some(kv_out):
+        on_host = np.maximum(0.0, host.dram_bytes - host_experts - host_tables["dram"]) / per_node
+        available = choose(kv_out, on_host, available)
+        possible = choose(
+            kv_out, np.floor(np.minimum(on_host / per_sequence, room / beside)) * d, possible
+        )
     asked = serving.concurrency > 0
     concurrency = choose(asked, serving.concurrency, np.maximum(1, possible))
     running = concurrency
@@ -185,26 +212,17 @@ def fit(design: Design, parts: Parts) -> Memory:
         running = choose(taken > capacity, concurrency, np.minimum(concurrency, np.maximum(1, possible)))
     needed = choose(asked, concurrency / d, 1) * per_sequence
 
-    host_tables: dict[str, Number] = {}
     violations: dict[str, Number] = {
         "layout": layout_violation(design),
         "hbm": taken - capacity,
         "kv": needed - available,
     }
-    rooms = {
-        "dram": host.dram_bytes,
-        "cxl": host.cxl_bytes,
-        "ssd": host.ssd_bytes,
-        "remote": host.remote_bytes,
-    }
     for tier, room in rooms.items():
-        held = choose(home[tier], copies * all_tables, 0.0)
-        held = held + choose(cache[tier], placement.cache_bytes, 0.0)
-        host_tables[tier] = choose(unified & (tier == "dram"), 0.0, held)
         violations[tier] = host_tables[tier] - room
+    violations["dram"] = violations["dram"] + host_experts
     return Memory(
         capacity_bytes=capacity,
-        hbm_bytes=taken - reserve + needed,
+        hbm_bytes=taken - reserve + choose(kv_out, 0.0, needed),
         weights_bytes=weights,
         tables_bytes=on_accelerator + shared_dram,
         cache_bytes=cached,
@@ -216,6 +234,8 @@ def fit(design: Design, parts: Parts) -> Memory:
         concurrency=concurrency,
         running=running,
         copies_per_node=copies,
+        host_experts=host_experts,
+        host_kv=choose(kv_out, needed * per_node, 0.0),
         host_tables=host_tables,
         violations=violations,
     )
@@ -249,6 +269,8 @@ def layout_violation(design: Design) -> Number:
         broken = broken + np.mod(t * d, e) + np.mod(model.moe.routed_experts, e)
     else:
         broken = broken + (e - 1)
+    if _attention_stays(model):
+        broken = broken + np.equal(serving.attention_on, "host")
     # SnapKV's window is part of what it keeps
     return broken + np.logical_and(serving.kv_budget > 0, serving.kv_budget <= serving.kv_window)
 
@@ -277,17 +299,25 @@ def layout_reasons(design: Design) -> list[str]:
             ((t * d) % e, f"expert_parallel must divide tensor_parallel x data_parallel = {t * d}, got {e}")
         )
         rules.append((experts % e, f"expert_parallel must divide the {experts} experts, got {e}"))
+    if str(s.attention_on) == "host" and _attention_stays(model):
+        rules.append((True, "attention_on: host needs a whole cache to read: no indexer, no linear layers"))
     cut = 0 < s.kv_budget <= s.kv_window
     rules.append((cut, f"kv_budget must be above kv_window ({s.kv_window}), got {s.kv_budget}"))
     return [words for broken, words in rules if broken]
 
 
-def _weights_per_accelerator(design: Design) -> Number:
+def _attention_stays(model: Model) -> bool:
+    """Whether a model's decode attention cannot be the processors': only reading whole caches is modelled there."""
+    return model.attention.kind == "csa" or bool(model.attention.linear_value_heads or model.attention.index_heads)
+
+
+def _weights_per_accelerator(design: Design, experts_out: Flag = False) -> Number:
     model, s = design.model, design.serving
     t, d, p = s.tensor_parallel, s.data_parallel, s.pipeline_parallel
     w = weight_bytes(model)
     keys = w.keys / np.minimum(t, model.attention.kv_heads) if w.keys else 0.0
     experts = w.experts * expert_padding(design) / (t * d * p) if w.experts else 0.0
+    experts = choose(experts_out, 0.0, experts)
     layers = experts + (w.split / t + keys + w.whole) / p
     # the fuller of the two ends where a pipeline has ends of its own
     ends = choose(p > 1, max(w.embedding, w.head), w.embedding + w.head) / t

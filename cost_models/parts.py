@@ -60,6 +60,7 @@ class Tier:
     units: Number = 0.0  # channels, modules, drives or adapters fitted per node
     nodes_sharing: Number = 1.0  # nodes that share this one memory (a pool): its cost is paid once for them
     on_package: Flag = False  # reads do not cross the host link
+    stream_bandwidth: Number = 0.0  # B/s of long sequential reads, node aggregate, achievable; of dram only
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,9 @@ class Node:
     network_bandwidth: Number  # B/s per accelerator, between nodes
     embodied_kg: Number
     numa_nodes: Number = 2
+    accelerators: Number = 1
+    cpu_flops: Number = 0.0  # bf16 peak of all processors of the node
+    cpu_j_per_flop: Number = 0.0  # core only; memory energy is separate
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cost_models import rooflines, routing
+from cost_models import host_compute, rooflines, routing
 from cost_models.design import DTYPE_BYTES, Model
 from cost_models.operators import Floats
 from cost_models.plans import Plan, Rows, plan
@@ -71,7 +71,7 @@ class Pass:
     """Sums over the operators of one rank, for the whole prompt (prefill) or one step (decode): (designs,).
 
     window_s: (targets, designs) time in one chunk before each layer that waits for table rows.
-    flops: by compute type. timed: the rows, where asked for.
+    flops: by compute type. timed: the rows, where asked for. host: by host_compute.WORK, where processors take part.
     """
 
     time_s: Floats
@@ -79,21 +79,36 @@ class Pass:
     window_s: Floats
     flops: dict[str, Floats] = field(default_factory=dict)
     timed: list[Timed] = field(default_factory=list)
+    host: dict[str, Floats] = field(default_factory=dict)
 
 
-def run(model: Model, phase: str, work: Work, machine: Machine, layout: Layout, keep: bool = False) -> Pass:
-    """Evaluate all operators of a model in a phase for at least two designs; keep: with the rows of each."""
+def run(
+    model: Model,
+    phase: str,
+    work: Work,
+    machine: Machine,
+    layout: Layout,
+    keep: bool = False,
+    host: host_compute.Processors | None = None,
+) -> Pass:
+    """Evaluate all operators of a model in a phase for at least two designs; keep: with the rows of each.
+
+    host: the processors that compute some of them, None where all are the accelerators'.
+    """
     ready = plan(model, phase, machine.fitted)
     result = _kernels(ready, work, machine, layout, keep)
-    _add_attention(result, model, phase, ready, work, machine, layout, keep)
+    if host is None:
+        _add_attention(result, model, phase, ready, work, machine, layout, keep)
     if ready.experts.members:
-        _add_experts(result, model, ready, work, machine, layout, keep)
+        _add_experts(result, model, phase == "prefill", ready, work, machine, layout, keep, host)
     if bool(np.any(layout.tensor * layout.data > 1)):
         _add_collectives(result, ready, work, machine, layout, keep)
     elif keep:
         nothing = np.zeros((len(ready.collectives.members), len(work.tokens)))
         empty = rooflines.Term(nothing, nothing, nothing, 0.0)
         result.timed.append(Timed("collective", ready.collectives, empty, nothing, nothing))
+    if host is not None:  # last, since it may run beside all of the others
+        _add_attention(result, model, phase, ready, work, machine, layout, keep, host)
     return result
 
 
@@ -146,6 +161,7 @@ def _add_attention(
     machine: Machine,
     layout: Layout,
     keep: bool,
+    host: host_compute.Processors | None = None,
 ) -> None:
     rows, column = ready.attention, ready.attention.columns
     tensor = layout.tensor
@@ -174,17 +190,38 @@ def _add_attention(
             flops / machine.peak_flops["bf16"], moved / machine.memory_bandwidth, heads,
             ready.constants["decode_attention"],
         )  # fmt: skip
+    kind, shown = "attention", (flops, moved)
+    if host is not None:
+        if phase == "prefill":
+            term, done = host_compute.written_cache(
+                work, layout, host, column, rows.count, term, result.time_s
+            )
+        else:
+            term, done = host_compute.attention(
+                work, layout, host, column, rows.count, seen, term, result.time_s
+            )
+            flops, moved = flops * (1.0 - host.attention), moved * (1.0 - host.attention)
+            kind = "host" if host.attention[0] else kind
+        _add_host(result, done)
     result.time_s += np.einsum("r,rd->d", rows.count, term.time_s)
     result.bytes += np.einsum("r,rd->d", rows.count, moved)
     _count(result, "bf16", np.einsum("r,rd->d", rows.count, flops))
     if len(result.window_s):
         result.window_s += np.einsum("tr,rd->td", rows.before, term.time_s) / work.chunks
     if keep:
-        result.timed.append(Timed("attention", rows, term, flops, moved))
+        result.timed.append(Timed(kind, rows, term, *shown))
 
 
 def _add_experts(
-    result: Pass, model: Model, ready: Plan, work: Work, machine: Machine, layout: Layout, keep: bool
+    result: Pass,
+    model: Model,
+    prefill: bool,
+    ready: Plan,
+    work: Work,
+    machine: Machine,
+    layout: Layout,
+    keep: bool,
+    host: host_compute.Processors | None = None,
 ) -> None:
     """All layers have the same experts, so there is one row."""
     moe, rows = model.moe, ready.experts
@@ -208,14 +245,24 @@ def _add_experts(
     )
     moved, flops = to_read + permuted, load.rows * flops_per_row
     runs = rows.count[0] * work.chunks
+    place, shown = "experts", (flops, moved)  # of processors likewise: this rank's part of what they do
+    if host is not None:
+        term, streamed, done = host_compute.experts(
+            model, prefill, work, layout, machine, host, term, ready.constants
+        )
+        here = 1.0 - host.experts * (1.0 - streamed)
+        moved, flops = here * moved, here * flops
+        place = place if here[0] else "host"
+        _add_host(result, {name: runs * amount for name, amount in done.items()})
     result.time_s += runs * term.time_s
     result.bytes += runs * moved
     _count(result, kind, runs * flops)
     if len(result.window_s):
         result.window_s += rows.before * term.time_s
     if keep:
-        term = rooflines.Term(term.time_s[None], term.compute_s[None], term.memory_s[None], term.overhead_s)
-        result.timed.append(Timed("experts", rows, term, flops[None], moved[None]))
+        overhead = np.broadcast_to(term.overhead_s, term.time_s.shape)[None]
+        term = rooflines.Term(term.time_s[None], term.compute_s[None], term.memory_s[None], overhead)
+        result.timed.append(Timed(place, rows, term, shown[0][None], shown[1][None]))
 
 
 def _add_collectives(
@@ -234,6 +281,11 @@ def _add_collectives(
     if keep:
         nothing = np.zeros_like(term.time_s)
         result.timed.append(Timed("collective", rows, term, nothing, nothing))
+
+
+def _add_host(result: Pass, done: dict[str, Floats]) -> None:
+    for name, amount in done.items():
+        result.host[name] = result.host[name] + amount if name in result.host else amount
 
 
 def _count(result: Pass, kind: str, flops: Floats) -> None:

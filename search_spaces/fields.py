@@ -20,6 +20,7 @@ from search_spaces.schema import (
 )
 
 TABLES, ENGRAM, MEDUSA = "serving.tables.", "model.engram_", "serving.medusa_"
+EXPERTS = "serving.routed_"
 SHARE, ROWS = "model.engram_share", "model.engram_rows"
 
 

@@ -68,7 +68,7 @@ def possible(fields: Mapping[str, Any], has_tables: bool, count: int) -> NDArray
     """Which combinations can exist at all: (count,) bool. `fields`: name -> scalar or (count,).
 
     Ranks must be there and fill whole replicas, nodes must share the accelerators evenly, and a tier that
-    holds tables or a cache must have capacity. Whether things fit is the cost model's question.
+    holds tables, a cache, experts or a KV cache must have capacity. Whether things fit is the cost model's question.
     """
     tensor, data = fields["serving.tensor_parallel"], fields["serving.data_parallel"]
     pipeline, expert = fields["serving.pipeline_parallel"], fields["serving.expert_parallel"]
@@ -78,6 +78,10 @@ def possible(fields: Mapping[str, Any], has_tables: bool, count: int) -> NDArray
     mask &= np.equal(np.mod(accelerators, nodes), 0)
     mask &= np.less_equal(expert, tensor * data)
     mask &= np.greater(fields["system.host.ssd_drives"], 0) | np.equal(fields["system.host.ssd_gib"], 0)
+    for moved in ("routed_experts_on", "attention_on"):
+        mask &= np.not_equal(fields[f"serving.{moved}"], "host") | np.greater(
+            fields["system.host.dram_gib"], 0
+        )
     if has_tables:
         tier, cache = fields["serving.tables.tier"], fields["serving.tables.cache.gib"]
         cache_tier = fields["serving.tables.cache.tier"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, T
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from cost_models.design import DTYPE_BYTES, TIERS
+from cost_models.design import DTYPE_BYTES, PROCESSORS, TIERS
 from cost_models.replacement import POLICIES
 from cost_models.speculation import MOST_NODES, PUBLISHED
 
@@ -121,6 +121,7 @@ if TYPE_CHECKING:
     Dtype = str
     Tier = str
     Policy = str
+    Processor = str
 else:
 
     class Free:
@@ -142,6 +143,7 @@ else:
     Dtype = Literal[tuple(DTYPE_BYTES)]
     Tier = Literal[TIERS]
     Policy = Literal[POLICIES]
+    Processor = Literal[PROCESSORS]
 
 LayerSet = Annotated[
     Annotated[list[Whole], Field(min_length=1), Tag("<value>")]
@@ -206,6 +208,7 @@ class HostSpec(Strict):
     cxl_gib: Free[Amount] = 0.0
     ssd_gib: Free[Amount] = 0.0
     ssd_drives: Free[Whole] = 0
+    sockets: Free[Whole] = 0
     cpu: Named[str] | None = None
     dram_tier: Named[str] | None = None
     cxl_tier: Named[str] | None = None
@@ -252,6 +255,8 @@ class ServingSpec(Strict):
     input_tokens: Free[Count] = 4096
     output_tokens: Free[Count] = 512
     concurrency: Free[Count] = 8
+    routed_experts_on: Named[Processor] = "accelerator"
+    attention_on: Named[Processor] = "accelerator"
     kv_budget: Free[Whole] = 0
     kv_window: Free[Count] = 32
     kv_pooling: Free[Count] = 7

@@ -11,7 +11,7 @@ from cost_models.design import GIB, Design, Engram, Host, Limits, Model, Serving
 from cost_models.errors import InputError
 from search_spaces import budget, hardware
 from search_spaces.blocks import with_blocks
-from search_spaces.fields import DEFAULTS, MEDUSA, TABLES
+from search_spaces.fields import DEFAULTS, EXPERTS, MEDUSA, TABLES
 from search_spaces.parameters import Parameter, layers_of
 from search_spaces.reading import one_of
 from search_spaces.schema import QualitySpec
@@ -151,7 +151,11 @@ class Space:
     @staticmethod
     def idle(model: Model) -> tuple[str, ...]:
         """Beginnings of hardware parameters that mean nothing for a model: it has other combinations than others."""
-        without = [(TABLES, model.engram is None), (MEDUSA, not model.medusa_heads)]
+        without = [
+            (TABLES, model.engram is None),
+            (MEDUSA, not model.medusa_heads),
+            (EXPERTS, model.moe is None),
+        ]
         return tuple(beginning for beginning, idle in without if idle)
 
     def _grid(self, idle: tuple[str, ...]) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -182,6 +186,7 @@ class Space:
             "cxl_bytes": fields["system.host.cxl_gib"] * GIB,
             "ssd_bytes": fields["system.host.ssd_gib"] * GIB,
             "ssd_drives": fields["system.host.ssd_drives"],
+            "sockets": fields["system.host.sockets"],
         } | {k: fields[f"system.host.{k}"] for k in _HOST_NAMES if f"system.host.{k}" in fields}
         hbm = fields["system.hbm_gib"]
         cache = fields["serving.tables.cache.gib"]
@@ -211,7 +216,8 @@ _PLAIN_MODEL_FIELDS = ("medusa_heads", "weights_dtype", "experts_dtype", "tables
 _HOST_NAMES = ("cpu", "dram_tier", "cxl_tier", "ssd_tier", "remote_tier")
 _SERVING_NUMBERS = (
     "tensor_parallel", "expert_parallel", "data_parallel", "pipeline_parallel", "input_tokens",
-    "output_tokens", "concurrency", "kv_budget", "kv_window", "kv_pooling", "medusa_tree", "medusa_acceptance",
+    "output_tokens", "concurrency", "routed_experts_on", "attention_on", "kv_budget", "kv_window", "kv_pooling",
+    "medusa_tree", "medusa_acceptance",
 )  # fmt: skip
 
 

@@ -89,6 +89,16 @@ def not_supported(design: Design) -> list[str]:
             f"The design keeps {design.serving.kv_budget} prompt positions per head (SnapKV): upstream "
             "engines have no flag for it."
         )
+    if design.serving.routed_experts_on == "host":
+        reasons.append(
+            "The design computes its routed experts on the host's processors: that takes SGLang with kt-kernel "
+            "(github.com/kvcache-ai/ktransformers) or llama.cpp (--cpu-moe), not the engines started here."
+        )
+    if design.serving.attention_on == "host":
+        reasons.append(
+            "The design keeps its KV cache in host memory and decodes attention on the host's processors: "
+            "upstream vLLM and SGLang have no flag for it (llama.cpp: --no-kv-offload)."
+        )
     return reasons
 
 

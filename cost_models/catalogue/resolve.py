@@ -168,6 +168,7 @@ class Catalogue:
         )
         is_cpu, node = a["is_cpu"] > 0, self._node_figures
         sockets = np.minimum(node["sockets"], np.ceil(per_node / node["accelerators_per_socket"]))
+        sockets = choose(np.greater(system.host.sockets, 0), system.host.sockets, sockets)
         sockets = choose(is_cpu, per_node, sockets)
         channels = sockets * choose(is_cpu, a["channels"], c["channels"])
         h = system.host
@@ -265,6 +266,9 @@ class Catalogue:
             network_bandwidth=node["network_bandwidth"],
             embodied_kg=around * node["embodied"],
             numa_nodes=sockets,
+            accelerators=per_node,
+            cpu_flops=sockets * c["peak_bf16"],
+            cpu_j_per_flop=c["core_bf16"],
         )
 
 

@@ -16,7 +16,7 @@ PER = ("channel", "module", "drive", "stack", "accelerator")
 COLUMNS = (
     "latency", "bandwidth", "reads_per_s", "page", "j_per_byte", "j_per_read", "static", "price",
     "unit_price", "unit_power", "unit_capacity", "node_bandwidth", "pool_price", "pool_power", "pool_nodes",
-    "embodied", "endurance", "on_package", *(f"per_{kind}" for kind in PER),
+    "embodied", "endurance", "on_package", "stream", *(f"per_{kind}" for kind in PER),
 )  # fmt: skip
 
 
@@ -45,6 +45,7 @@ def tier_row(name: str, entry: Tree, root: Tree, slot: str) -> dict[str, float]:
         "embodied": r.figure("embodied") or 0.0,
         "endurance": r.figure("endurance") or 0.0,
         "on_package": float(r.flag("on_package")),
+        "stream": _stream(r, root) if slot == "dram" else 0.0,
         # A drive's energy is by I/O: what it draws above idle at its full rate of reads.
         "j_per_read": (active - idle) / reads if active is not None else 0.0,
         "j_per_byte": (r.figure("access_energy") or 0.0) + (_drive_link(root) if slot == "ssd" else 0.0),
@@ -53,6 +54,11 @@ def tier_row(name: str, entry: Tree, root: Tree, slot: str) -> dict[str, float]:
     if per not in PER:
         raise InputError(f"{name}: per must be one of {', '.join(PER)}, got {per!r}")
     return row | {f"per_{kind}": float(kind == per) for kind in PER}
+
+
+def _stream(r: Reader, root: Tree) -> float:
+    """Of a unit's rate, in sequential reads."""
+    return r.need("bandwidth") * si(root, "technology", "ddr5", "stream_efficiency")
 
 
 def _drive_link(root: Tree) -> float:
@@ -110,6 +116,7 @@ def tier(
         units=fitted * units,
         nodes_sharing=sharing,
         on_package=row["on_package"] > 0,
+        stream_bandwidth=rate_units * row["stream"],
     )
 
 

@@ -158,6 +158,7 @@ def many(draw: st.DrawFn) -> Design:
 
     gib = st.sampled_from([0.0, 64 * GIB, 512.0 * GIB])
     tiers = st.sampled_from(["hbm", "dram", "cxl", "ssd", "remote"])
+    processors = st.sampled_from(["accelerator", "host"])
     return Design(
         MODELS[draw(st.sampled_from(sorted(MODELS)))],
         System(
@@ -179,6 +180,7 @@ def many(draw: st.DrawFn) -> Design:
                 sharing=column(st.sampled_from(["rank", "numa", "node"])),
             ),
             column(st.sampled_from([0, 1024])),
+            routed_experts_on=column(processors), attention_on=column(processors),
         ),
         Limits(ttft_s=column(st.floats(0.01, 10))),
     )  # fmt: skip
