@@ -78,7 +78,9 @@ def load(fidelity: "str | Path | Fidelity") -> Fidelity:
     if not path.exists():
         path = Path(fidelity)
         if path.suffix not in (".yaml", ".yml"):
-            raise InputError(f"fidelity must be one of {', '.join(names())} or a YAML file, got {fidelity!r}")
+            from search_spaces.reading import one_of  # pydantic, which a recipe that is there does not need
+
+            raise InputError(f"fidelity, if no YAML file, {one_of(names(), str(fidelity))}")
     document = yamlfile.read(path)
     data = document.data if isinstance(document.data, dict) else {}
     data.setdefault("name", path.stem)

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -22,6 +22,7 @@ from codesign.search.reference import settle
 from codesign.search.samplers import DEFAULT, NAMES
 from codesign.search.scoring import QUALITY
 from codesign.search.workers import Task, beside, work, work_in_processes
+from cost_models import yamlfile
 from search_spaces import Space
 
 DEFAULT_TRIALS = 24
@@ -62,8 +63,10 @@ def run(
         raise InputError(f"--sampler {one_of(NAMES, name)}")
     if space.quality:  # an unknown recipe or a missing text is said now, not by a worker
         for recipe in space.quality.fidelities:
-            fidelity.load(beside(space, recipe))
-        corpus.files(space.quality.corpus and beside(space, space.quality.corpus))
+            with _stated(space, "fidelity", recipe):
+                fidelity.load(beside(space, recipe))
+        with _stated(space, "corpus", space.quality.corpus):
+            corpus.files(space.quality.corpus and beside(space, space.quality.corpus))
     executors.check(executor)
     wanted = trials or DEFAULT_TRIALS
     catalogue = cost_models.load_catalogue(scenario, overrides or None)
@@ -115,6 +118,22 @@ def _version() -> str:
         return version("codesign")
     except PackageNotFoundError:  # a checkout that is not installed
         return "not installed"
+
+
+@contextlib.contextmanager
+def _stated(space: Space, field: str, name: str | None) -> Iterator[None]:
+    """Errors about what `quality` of a space names say file and line, unless it was not the file that named it."""
+    try:
+        yield
+    except InputError as error:
+        document = yamlfile.parse(space.text, space.file)
+        named = document.data["quality"].get(field)
+        place: tuple[str | int, ...] = ("quality", field)
+        if isinstance(named, list) and name in named:
+            place = (*place, named.index(name))
+        elif named != name:
+            raise
+        raise InputError(f"{document.where(*place)}: quality.{field}: {error}") from None
 
 
 def _trained(study: optuna.Study) -> int:

@@ -201,6 +201,26 @@ def test_too_little_text_ends_a_search_at_once(run: Run, space: Space, tmp_path:
     assert not (tmp_path / "r.db").exists()
 
 
+@pytest.mark.parametrize(
+    ("quality", "said"),
+    [
+        ("{fidelity: demoo}", "quality.fidelity: fidelity, .*'demoo'; did you mean demo?"),
+        ("{fidelity: [demo, shrt]}", "quality.fidelity: .*'shrt'; did you mean short?"),
+        ("{fidelity: demo, corpus: nowhere.txt}", "quality.corpus: .*no such text"),
+    ],
+)
+def test_a_misspelt_name_of_the_quality_is_said_with_its_line(
+    run: Run, tmp_path: Path, quality: str, said: str
+) -> None:
+    file = tmp_path / "space.yaml"
+    file.write_text(
+        "model: {preset: engram-27b}\nsystem: {accelerator: h100-sxm}\n"
+        f"objectives: [bits_per_byte, tpot_s]\nquality: {quality}\n"
+    )
+    with pytest.raises(InputError, match=rf"space\.yaml:4:\d+: {said}"):
+        run(f"sqlite:///{tmp_path}/q.db", space=search_spaces.load(file))
+
+
 def test_own_text_gets_its_own_noise(run: Run, space: Space, folder: Path, tmp_path: Path) -> None:
     text = tmp_path / "text"
     text.mkdir()
