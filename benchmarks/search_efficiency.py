@@ -1,7 +1,7 @@
 """How many trainings does a sampler need? Two problems (`benchmarks.search_problems`), every sampler, seeds.
 
     python -m benchmarks.search_efficiency                      all that is not in search_efficiency.json yet
-    python -m benchmarks.search_efficiency --problem tabulated --samplers codesign random --seeds 5
+    python -m benchmarks.search_efficiency --problem tabulated --samplers codesign random --cases loud tilt
     python -m benchmarks.search_efficiency --show               nothing is run; tables and figures of docs/search.md
 
 Scores are shares of the hypervolume of all models with all hardware, by true losses, of
@@ -12,6 +12,7 @@ Infeasible proposals cost no training. GPSampler needs 6 CPU seconds an ask at 2
 """
 
 import argparse
+import itertools
 import json
 import time
 from collections.abc import Callable
@@ -23,12 +24,12 @@ import optuna
 from optuna.trial import TrialState
 
 from benchmarks import search_problems
-from benchmarks.search_problems import BIASES, Problem, with_loss
+from benchmarks.search_problems import Problem
 from benchmarks.traffic_figures import Line, chart, write
 from codesign import cache
 from codesign.front import Matrix
 from codesign.search.distributions import suggest
-from codesign.search.samplers import NAMES, by_name
+from codesign.search.samplers import DEFAULT, NAMES, by_name
 
 RESULTS = Path(__file__).with_suffix(".json")
 MARKS = (10, 15, 20, 25, 35, 50, 75, 100, 150, 200, 300, 500)
@@ -40,10 +41,18 @@ PROBLEMS: dict[str, Callable[..., Problem]] = {
     "synthetic": search_problems.synthetic,
     "tabulated": search_problems.tabulated,
 }
+# Noise times four or not, and the bias of the proxy against the truth
+CASES = {
+    "plain": (False, "none"),
+    "loud": (True, "none"),
+    "tilt": (False, "tilt"),
+    "scramble": (False, "scramble"),
+}
 # Trainings of one run: more would change no answer (codesign), or cost more CPU than an hour (gp: 21 s an ask)
-TRAININGS = {"codesign": 100, "gp": 25}
+TRAININGS = {DEFAULT: 100, "tpe": 100, "gp": 25}
 _MOST_TRAININGS = 500
-_MOST_ASKS = 6  # per training: nearly all proposals may be infeasible
+_BAR = 50  # trainings that the verdict looks at
+_MOST_ASKS = 12  # per training: nearly all proposals may be infeasible
 _STARTUP = 8
 _LEAST = 1e-3  # share missing that the figures show
 
@@ -64,12 +73,9 @@ def search(problem: Problem, name: str, trainings: int, seed: int) -> dict[str, 
         trial = study.ask()
         params = suggest(trial, space)
         asking += time.process_time() - before
-        key, analytic = problem.tried(params)
-        if analytic is None or key not in problem.entries:
+        key, analytic = problem.costs.tried(params)
+        if analytic is None:
             trial.set_constraint("feasible", 1.0)
-            if key not in problem.entries:
-                trial.set_user_attr("model", key)
-                trial.set_user_attr("reason", "not tabulated")
             study.tell(trial, state=TrialState.PRUNED)
             continue
         new = key not in observed
@@ -77,7 +83,7 @@ def search(problem: Problem, name: str, trainings: int, seed: int) -> dict[str, 
         trial.set_user_attr("model", key)
         trial.set_user_attr("quality", {"bits_per_byte": loss, "standard_error": problem.error})
         study.tell(trial, [loss, *analytic[0]])
-        points.append(with_loss(problem.entries[key].true, problem.analytic(analytic)))
+        points.append(problem.row(key, analytic))
         if len(points) in MARKS:
             found["as_run"][str(len(points))] = round(problem.share_of(points), 4)
         if new and len(observed) in MARKS:
@@ -89,21 +95,21 @@ def search(problem: Problem, name: str, trainings: int, seed: int) -> dict[str, 
 
 def run(options: argparse.Namespace) -> None:
     """Run what is missing and keep the file of results up to date."""
-    problem = PROBLEMS[options.problem](options.loud, options.bias)
-    agreement = search_problems.rank_agreement(problem)
-    print(f"{len(problem.entries)} models, rank agreement of the proxy {agreement:.2f}", flush=True)
-    for seed in range(options.seeds):
-        for name in options.samplers:
-            runs = read().setdefault(case(options), {}).setdefault(name, {})
-            if str(seed) in runs:
+    for case in options.cases:
+        problem = PROBLEMS[options.problem](*CASES[case])
+        agreement = search_problems.rank_agreement(problem)
+        name = f"{options.problem}, {case}"
+        print(f"{name}: {len(problem.true)} models, rank agreement of the proxy {agreement:.2f}", flush=True)
+        for seed, sampler in itertools.product(range(options.seeds), options.samplers):
+            if str(seed) in read().get(name, {}).get(sampler, {}):
                 continue
-            trainings = options.trainings or TRAININGS.get(name, _MOST_TRAININGS)
-            found = search(problem, name, trainings, seed)
+            trainings = options.trainings or TRAININGS.get(sampler, _MOST_TRAININGS)
+            found = search(problem, sampler, trainings, seed)
             everything = read()
-            everything.setdefault(case(options), {}).setdefault(name, {})[str(seed)] = found
+            everything.setdefault(name, {}).setdefault(sampler, {})[str(seed)] = found
             _store(everything)
             last = {kind: list(found[kind].values())[-1:] for kind in KINDS}
-            print(name, seed, last, f"{1e3 * found['cpu_s_per_ask']:.0f} ms/ask", flush=True)
+            print(sampler, seed, last, f"{1e3 * found['cpu_s_per_ask']:.0f} ms/ask", flush=True)
 
 
 def _store(found: dict[str, Any]) -> None:
@@ -113,12 +119,6 @@ def _store(found: dict[str, Any]) -> None:
         path.write_text(text)
 
     cache.write_atomically(RESULTS, put)
-
-
-def case(options: argparse.Namespace) -> str:
-    """The name of a problem with its noise and bias in the file of results."""
-    noise = "noise x4" if options.loud else "noise x1"
-    return f"{options.problem}, {noise}, bias {options.bias}"
 
 
 def read() -> dict[str, Any]:
@@ -135,8 +135,31 @@ def tables(found: dict[str, Any]) -> str:
         for sampler, runs in samplers.items():
             cells = [_cell(runs, kind, mark) for kind, marks in SHOWN.items() for mark in marks]
             rows.append([sampler, str(len(runs)), *cells])
-        parts.append(f"**{name}**\n\n" + "\n".join("| " + " | ".join(row) + " |" for row in rows))
+        lines = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+        parts.append(f"**{name}.** {verdict(samplers)}\n\n{lines}")
     return "\n\n".join(parts) + "\n"
+
+
+def verdict(samplers: dict[str, Any]) -> str:
+    """How the default sampler's completed models compare with the others as run, and completed too."""
+    ours, others = samplers.get(DEFAULT), {n: runs for n, runs in samplers.items() if n != DEFAULT}
+    as_run = [(mean, m, n) for n, runs in others.items() for m, mean in _means(runs, "as_run").items()]
+    if ours is None or not as_run:
+        return ""
+    best, mark, name = max(as_run)
+    curve = _means(ours, "completed")
+    enough = next((f"with {m}" for m, mean in curve.items() if mean >= best), "not")
+    said = f"Most as run by another: {best:.3f} ({name}, {mark} trainings); {DEFAULT} completed is there {enough}."
+    share, name = max((_means(runs, "completed").get(_BAR, 0.0), name) for name, runs in others.items())
+    if _BAR in curve and share:
+        said += f" Completed with {_BAR}: {DEFAULT} {curve[_BAR]:.3f}, the best of the others {share:.3f} ({name})."
+    return said
+
+
+def _means(runs: dict[str, Any], kind: str) -> dict[int, float]:
+    """Mean over seeds at the marks that all of them have reached."""
+    marks = [m for m in MARKS if all(str(m) in run[kind] for run in runs.values())]
+    return {m: float(np.mean([run[kind][str(m)] for run in runs.values()])) for m in marks}
 
 
 def _cell(runs: dict[str, Any], kind: str, mark: int) -> str:
@@ -148,14 +171,13 @@ def figures(found: dict[str, Any]) -> None:
     """docs/pictures/search-*.svg: the share that is missing, for each problem without extra noise or bias."""
     for problem in PROBLEMS:
         lines = []
-        for colour, (name, runs) in enumerate(found.get(f"{problem}, noise x1, bias none", {}).items()):
+        for colour, (name, runs) in enumerate(found.get(f"{problem}, plain", {}).items()):
             for kind, style in (("completed", ""), ("as_run", "4 3")):
-                marks = [m for m in MARKS if all(str(m) in run[kind] for run in runs.values())]
-                missing = [
-                    max(_LEAST, 1 - np.mean([run[kind][str(m)] for run in runs.values()])) for m in marks
-                ]
-                if marks:
-                    lines.append(Line(f"{name}, {kind.replace('_', ' ')}", marks, missing, colour, style))
+                curve = _means(runs, kind)
+                missing = [max(_LEAST, 1 - mean) for mean in curve.values()]
+                if curve:
+                    label = f"{name}, {kind.replace('_', ' ')}"
+                    lines.append(Line(label, list(curve), missing, colour, style))
         if lines:
             title = f"Hypervolume still missing, {problem} problem"
             write(f"search-{problem}", chart(title, "trainings", "share missing", lines, log_y=True))
@@ -170,8 +192,7 @@ def main() -> None:
     parser.add_argument("--samplers", nargs="+", choices=NAMES, default=list(NAMES))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--trainings", type=int, help=f"of one run (default {_MOST_TRAININGS}; {TRAININGS})")
-    parser.add_argument("--loud", action="store_true", help="four times the noise")
-    parser.add_argument("--bias", choices=BIASES, default="none", help="of the proxy against the truth")
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--show", action="store_true", help="run nothing")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -39,8 +39,8 @@ def search(problem: Problem, scatter: float | None, cost: float, seed: int) -> d
     generator = np.random.default_rng(seed)
     space = problem.space.with_quality(shorter=("short",) if scatter is not None else ())
     sampler = CompletionSampler(space, problem.catalogue, seed, _STARTUP)
-    keys = list(problem.entries)
-    true = np.array([problem.entries[key].true for key in keys])
+    keys = list(problem.true)
+    true = np.array(list(problem.true.values()))
     errors = (scatter or 0.0) * true.std() * np.random.default_rng(11).standard_normal(len(keys))
     short = dict(zip(keys, 0.5 + 0.9 * true + errors, strict=True))
     seen: list[Observation] = []
@@ -48,9 +48,6 @@ def search(problem: Problem, scatter: float | None, cost: float, seed: int) -> d
     while spent < cost and (chosen := sampler.propose(seen)) is not None:
         made, fidelity = chosen
         is_long = fidelity == (scatter is not None)
-        if made.key not in problem.entries:
-            seen.append(Observation(made.params, made.key, refused=True, fidelity=fidelity))
-            continue
         spent += 1.0 if is_long else PRICE
         loss = short[made.key] + problem.error * generator.standard_normal()
         if is_long:

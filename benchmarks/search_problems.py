@@ -1,18 +1,15 @@
 """The two problems of `benchmarks.search_efficiency`: a loss for every model of a space, and what is reachable.
 
 (a) `synthetic`: a formula with the shapes that the papers report and a known optimum, plus noise per training.
-(b) `tabulated`: real trainings of models of the shipped space `demo` (`benchmarks/search_table.csv`), replayed; a
-    model that is not in the table counts as one that no proxy can be made of.
+(b) `tabulated`: a real training of every model of `search_space.yaml` (`search_table.csv`), replayed.
 
 Hardware is costed by the real models in both. The true front is that of all models with all their hardware;
 hypervolume (moocore) is over the loss and the logarithms of the analytic objectives, each scaled to 0..1 between
 the best and a tenth beyond the worst of that front, which is the reference point.
 """
 
-import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +17,7 @@ from scipy.stats import spearmanr
 
 import cost_models
 import search_spaces
+from benchmarks import search_table
 from codesign.front import Matrix, hypervolume, non_dominated
 from codesign.proxy.fidelity import load
 from codesign.search.landscape import Landscape, model_key
@@ -27,7 +25,6 @@ from codesign.search.sampler import enumerated
 from codesign.search.scoring import Scores, score
 from search_spaces import Space
 
-TABLE = Path(__file__).with_name("search_table.csv")
 SYNTHETIC = """
 model:
   preset: moe-27b
@@ -49,60 +46,44 @@ serving:
 constraints: {tpot_s: 0.1, ttft_s: 5.0}
 quality: {fidelity: demo}
 """
-BIASES = ("none", "tilt", "scramble")
 _SYNTHETIC_NOISE = 0.008  # bits per byte, of one training
 _LOUDER = 4
 _MARGIN = 1.1
 _MOST_SCORED = 1000  # models of which all hardware is scored and kept
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A model of the space. true: its loss; seen: what a training says, before noise is drawn.
+class Costs:
+    """What every model of a space costs on its hardware: computed once for all problems of that space.
 
-    front: logarithms of the analytic objectives of its non-dominated hardware: (members, objectives - 1).
+    params: of each model that some hardware can run, by its key. fronts: logarithms of the analytic objectives of its
+    non-dominated hardware: (members, objectives - 1).
     """
 
-    params: dict[str, Any]
-    true: float
-    seen: float
-    front: Matrix
-
-
-class Problem:
-    """A space with the loss of every model. noise: deviation that is drawn on top of each training."""
-
-    def __init__(
-        self, space: Space, losses: Mapping[str, tuple[dict[str, Any], float, float]],
-        noise: float, error: float,
-    ) -> None:  # fmt: skip
+    def __init__(self, space: Space) -> None:
         self.space, self.catalogue = space, cost_models.load_catalogue()
-        self.noise, self.error = noise, error
-        self._scored: dict[str, tuple[Scores, dict[Any, int]]] = {}
         landscape = Landscape(space, self.catalogue, seed=99)  # not the box that the samplers look at
-        self._logs = landscape.logs
-        self.entries: dict[str, Entry] = {}
-        for key, (params, true, seen) in losses.items():
-            front, hardware = landscape.front(space.model(params))
+        self.logs = landscape.logs
+        self.params: dict[str, dict[str, Any]] = {}
+        self.fronts: dict[str, Matrix] = {}
+        self._scored: dict[str, tuple[Scores, dict[Any, int]]] = {}
+        for params in enumerated(space) or []:
+            model = space.model(params)
+            front, hardware = landscape.front(model)
             if hardware:
-                self.entries[key] = Entry(params, true, seen, landscape.logs(front))
-        everything = self._points({key: entry.true for key, entry in self.entries.items()})
-        everything = everything[non_dominated(everything)]
-        self._low = everything.min(axis=0)
-        self._span = _MARGIN * (everything.max(axis=0) - self._low)
-        self.reference = self._volume(everything)
+                key = model_key(model)
+                self.params[key], self.fronts[key] = params, landscape.logs(front)
 
     def tried(self, params: dict[str, Any]) -> tuple[str, Matrix | None]:
         """The key of the model of a design, and its analytic objectives: (1, objectives - 1), None if infeasible.
 
-        Of tabulated models all hardware is scored once, since thousands of designs are tried.
+        In small spaces all hardware of a model is scored once, since thousands of designs are tried.
         """
         model = self.space.model(params)
         key = model_key(model)
-        if len(self.entries) > _MOST_SCORED:
-            scores, row = score(self.space, self.space.design(params), self.catalogue), 0
-        elif key not in self.entries:
+        if key not in self.fronts:
             return key, None
+        if len(self.fronts) > _MOST_SCORED:
+            scores, row = score(self.space, self.space.design(params), self.catalogue), 0
         else:
             if key not in self._scored:
                 values, design = self.space.hardware(model)
@@ -115,13 +96,32 @@ class Problem:
             return key, None
         return key, scores.minimised[row : row + 1, 1:]
 
+
+class Problem:
+    """Costs with the loss of every model, by its key.
+
+    true: the loss. seen: what trainings say on average. noise: deviation that is drawn on top of each training. error:
+    the standard error that a training claims.
+    """
+
+    def __init__(
+        self, costs: Costs, true: Mapping[str, float], seen: Mapping[str, float], noise: float, error: float
+    ) -> None:
+        self.costs, self.space, self.catalogue = costs, costs.space, costs.catalogue
+        self.true, self.seen, self.noise, self.error = true, seen, noise, error
+        everything = self._points(true)
+        everything = everything[non_dominated(everything)]
+        self._low = everything.min(axis=0)
+        self._span = _MARGIN * (everything.max(axis=0) - self._low)
+        self.reference = self._volume(everything)
+
     def observe(self, key: str, generator: np.random.Generator) -> float:
         """What one training of a model says."""
-        return float(self.entries[key].seen + self.noise * generator.standard_normal())
+        return float(self.seen[key] + self.noise * generator.standard_normal())
 
-    def analytic(self, minimised: Matrix) -> Matrix:
-        """Objectives but the loss, as the fronts of the entries have them."""
-        return self._logs(minimised)
+    def row(self, key: str, minimised: Matrix) -> Matrix:
+        """A design as fronts have it: true loss and analytic objectives: (1, objectives)."""
+        return with_loss(self.true[key], self.costs.logs(minimised))
 
     def share_of(self, points: Sequence[Matrix]) -> float:
         """Hypervolume of (true loss, analytic objectives) rows as a share of the reference."""
@@ -129,16 +129,16 @@ class Problem:
 
     def completed(self, keys: Sequence[str]) -> float:
         """Share of the reference that these models reach with all their hardware."""
-        return self._volume(self._points({k: self.entries[k].true for k in keys})) / self.reference
+        return self._volume(self._points({k: self.true[k] for k in keys})) / self.reference
 
     def reported(self, observed: Mapping[str, float]) -> float:
         """As `completed`, but of those designs only that are on the front by their observed losses."""
         front = non_dominated(self._points(observed))
-        true = self._points({k: self.entries[k].true for k in observed})
+        true = self._points({k: self.true[k] for k in observed})
         return self._volume(true[front]) / self.reference
 
     def _points(self, losses: Mapping[str, float]) -> Matrix:
-        rows = [with_loss(loss, self.entries[key].front) for key, loss in losses.items()]
+        rows = [with_loss(loss, self.costs.fronts[key]) for key, loss in losses.items()]
         return np.concatenate(rows)
 
     def _volume(self, points: Matrix) -> float:
@@ -154,39 +154,35 @@ def with_loss(loss: float, front: Matrix) -> Matrix:
     return np.column_stack([np.full(len(front), loss), front])
 
 
+@cache
+def costs_of(problem: str) -> Costs:
+    """The costs behind the problem of a name."""
+    if problem == "synthetic":
+        return Costs(search_spaces.parse(SYNTHETIC, "search_efficiency"))
+    return Costs(search_spaces.load(search_table.SPACE))
+
+
 def synthetic(loud: bool = False, bias: str = "none") -> Problem:
     """Problem (a). The default sampler was designed while looking at it."""
-    space = search_spaces.parse(SYNTHETIC, "search_efficiency")
-    found = {}
-    for params in enumerated(space) or []:
-        found[model_key(space.model(params))] = (params, _formula(params))
-    true = {key: loss for key, (_, loss) in found.items()}
-    seen = biased(space, {key: params for key, (params, _) in found.items()}, true, bias)
-    losses = {key: (params, loss, seen[key]) for key, (params, loss) in found.items()}
+    costs = costs_of("synthetic")
+    true = {key: _formula(params) for key, params in costs.params.items()}
     noise = _SYNTHETIC_NOISE * (_LOUDER if loud else 1)
-    return Problem(space, losses, noise, noise)
+    return Problem(costs, true, biased(costs, true, bias), noise, noise)
 
 
 def tabulated(loud: bool = False, bias: str = "none") -> Problem:
     """Problem (b). A training says what the recorded one said; true is what `smoothed` makes of all of them."""
-    space = search_spaces.load("demo")
-    with TABLE.open(newline="", encoding="utf-8") as handle:
-        recorded = {_row(row): float(row["bits_per_byte"]) for row in csv.DictReader(handle)}
-    found: dict[str, tuple[dict[str, Any], float]] = {}
-    for params in enumerated(space) or []:
-        loss = recorded.get(tuple(str(params.get(p.name, "")) for p in space.model_parameters))
-        if loss is not None:
-            found.setdefault(model_key(space.model(params)), (params, loss))
-    every = [params for params, _ in found.values()]
-    error = load("demo").noise
-    smooth = smoothed(every, np.array([loss for _, loss in found.values()]), error)
-    true = dict(zip(found, smooth.tolist(), strict=True))
-    shifted = biased(space, {key: params for key, (params, _) in found.items()}, true, bias)
-    losses = {
-        key: (params, true[key], loss + shifted[key] - true[key]) for key, (params, loss) in found.items()
-    }
+    costs = costs_of("tabulated")
+    recorded, quality = search_table.recorded(costs.space), costs.space.quality
+    assert quality is not None
+    losses = np.array([recorded[search_table.place(costs.space, each)] for each in costs.params.values()])
+    error = load(quality.fidelity).noise
+    smooth = smoothed(list(costs.params.values()), losses, error)
+    true = dict(zip(costs.params, smooth.tolist(), strict=True))
+    shifted = biased(costs, true, bias)
+    seen = {key: loss + shifted[key] - true[key] for key, loss in zip(true, losses.tolist(), strict=True)}
     noise = error * np.sqrt(_LOUDER**2 - 1) if loud else 0.0
-    return Problem(space, losses, float(noise), float(np.hypot(error, noise)))
+    return Problem(costs, true, seen, float(noise), float(np.hypot(error, noise)))
 
 
 def smoothed(params: Sequence[Mapping[str, Any]], losses: Matrix, noise: float) -> Matrix:
@@ -204,34 +200,28 @@ def smoothed(params: Sequence[Mapping[str, Any]], losses: Matrix, noise: float) 
     return np.asarray(losses - left + left * max(0.0, 1.0 - noise**2 / variance))
 
 
-def biased(
-    space: Space, params: Mapping[str, dict[str, Any]], true: Mapping[str, float], bias: str
-) -> dict[str, float]:
+def biased(costs: Costs, true: Mapping[str, float], bias: str) -> dict[str, float]:
     """The loss that an endlessly repeated proxy would say of each model.
 
     tilt: errors grow with the Engram share, as those of a training too short to fill tables do. scramble: an
     error per model that nothing explains. Both have the deviation of the true losses.
     """
-    keys = list(true)
-    losses = np.array([true[key] for key in keys])
-    error = np.zeros(len(keys))
+    losses = np.array(list(true.values()))
+    error = np.zeros(len(losses))
     if bias == "tilt":
-        error = np.array([float(params[key]["model.engram_share"]) for key in keys])
+        error = np.array([float(costs.params[key]["model.engram_share"]) for key in true])
     elif bias == "scramble":
-        error = np.random.default_rng(7).standard_normal(len(keys))
+        error = np.random.default_rng(7).standard_normal(len(losses))
     if error.any():
         losses = losses + (error - error.mean()) / error.std() * losses.std()
-    return dict(zip(keys, losses.tolist(), strict=True))
+    return dict(zip(true, losses.tolist(), strict=True))
 
 
 def rank_agreement(problem: Problem) -> float:
     """Spearman's rank correlation of what trainings say on average with the true losses."""
-    entries = problem.entries.values()
-    return float(spearmanr([e.seen for e in entries], [e.true for e in entries]).statistic)
-
-
-def _row(row: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(value for name, value in row.items() if name.startswith("model."))
+    return float(
+        spearmanr([problem.seen[key] for key in problem.true], list(problem.true.values())).statistic
+    )
 
 
 def _formula(params: Mapping[str, Any]) -> float:

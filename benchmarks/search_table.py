@@ -1,11 +1,10 @@
 """The table of real trainings behind the tabulated problem of `benchmarks.search_problems`.
 
-    python -m benchmarks.search_table [--models 291]        trains what is missing, ten CPU seconds each
+    python -m benchmarks.search_table               trains what is missing, nine CPU seconds each
 
-Models of the shipped space `demo` get the loss of their proxy at fidelity `demo`, in bits per byte. Models that
-scale to the same proxy share one training, as they do in a search: 291 proxies stand for the 579 models. They are
-trained in a random order, through the ordinary store of proxies, and the table is written as it grows, so the
-command can be stopped and started again. A row a model: its parameters, the number of its proxy, the loss.
+Every model of `search_space.yaml` gets the loss of its proxy at fidelity `demo`, in bits per byte: 339 models, all
+with different proxies. They go through the ordinary store of proxies, and the table is written as it grows, so the
+command can be stopped and started again. A row a model: its parameters and the loss.
 """
 
 import argparse
@@ -17,67 +16,62 @@ import numpy as np
 
 import search_spaces
 from codesign import cache
-from codesign.proxy import scale
-from codesign.proxy.fidelity import load
 from codesign.proxy.measurement import measure
 from codesign.proxy.store import Store
 from codesign.search.sampler import enumerated
-from cost_models.design import Model
+from search_spaces import Space
 
-SPACE = FIDELITY = "demo"
+SPACE = Path(__file__).with_name("search_space.yaml")
 TABLE = Path(__file__).with_name("search_table.csv")
 _EVERY = 10  # trainings from one writing of the table to the next
 
 
-def models() -> list[tuple[dict[str, Any], Model, int]]:
-    """Parameters, model and number of the proxy of every model; equal proxies have equal numbers."""
-    space = search_spaces.load(SPACE)
-    numbers: dict[Any, int] = {}
-    found = []
-    for params in enumerated(space) or []:
-        model = space.model(params)
-        proxy = scale.scale(model, load(FIDELITY))
-        found.append((params, model, numbers.setdefault(proxy, len(numbers))))
-    return found
+def models(space: Space) -> list[dict[str, Any]]:
+    """The parameters of every model of the space, in a random order: a part of the table is a random part."""
+    every = enumerated(space)
+    assert every is not None  # all parameters are choices
+    return [every[i] for i in np.random.default_rng(0).permutation(len(every))]
 
 
-def train(count: int | None) -> None:
-    """Train so many proxies (None: all), those in the store for nothing, and keep the table up to date."""
-    every, store = models(), Store()
-    first = {number: model for _, model, number in reversed(every)}
-    losses: dict[int, float] = {}
+def recorded(space: Space) -> dict[tuple[str, ...], float]:
+    """The losses of the table, by `place` of their parameters."""
+    with TABLE.open(newline="", encoding="utf-8") as handle:
+        return {place(space, row): float(row["bits_per_byte"]) for row in csv.DictReader(handle)}
+
+
+def place(space: Space, params: dict[str, Any]) -> tuple[str, ...]:
+    """The model parameters as they stand in a row of the table; empty where one does not apply."""
+    return tuple(str(params.get(p.name, "")) for p in space.model_parameters)
+
+
+def train() -> None:
+    """Train every model, those in the store for nothing, and keep the table up to date."""
+    space, store = search_spaces.load(SPACE), Store()
+    assert space.quality is not None
+    every = models(space)
+    losses: dict[tuple[str, ...], float] = {}
 
     def put(path: Path) -> None:
-        _write(path, every, losses)
+        _write(path, space, losses)
 
-    order = np.random.default_rng(0).permutation(len(first))[:count]
-    for done, proxy in enumerate(order.tolist(), 1):
-        losses[proxy] = measure(first[proxy], FIDELITY, seed=0, store=store).bits_per_byte
-        print(f"{done}/{len(order)} proxy {proxy} {losses[proxy]:.5f}", flush=True)
-        if done % _EVERY == 0 or done == len(order):
+    for done, params in enumerate(every, 1):
+        quality = measure(space.model(params), space.quality.fidelity, space.quality.seed, store=store)
+        losses[place(space, params)] = quality.bits_per_byte
+        print(f"{done}/{len(every)} {quality.bits_per_byte:.5f}", flush=True)
+        if done % _EVERY == 0 or done == len(every):
             cache.write_atomically(TABLE, put)
 
 
-def _write(path: Path, every: list[tuple[dict[str, Any], Model, int]], losses: dict[int, float]) -> None:
-    names = list(dict.fromkeys(name for params, _, _ in every for name in params))
+def _write(path: Path, space: Space, losses: dict[tuple[str, ...], float]) -> None:
     with path.open("w", newline="", encoding="utf-8") as handle:
         writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow([*names, "proxy", "bits_per_byte"])
-        for params, _, number in every:
-            if number in losses:
-                writer.writerow([*(params.get(n, "") for n in names), number, f"{losses[number]:.5f}"])
-
-
-def main() -> None:
-    """Train what is missing."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--models", type=int, default=None, help="proxies to train in all (default: every one)"
-    )
-    train(parser.parse_args().models)
+        writer.writerow([*(p.name for p in space.model_parameters), "bits_per_byte"])
+        for row, loss in sorted(losses.items()):
+            writer.writerow([*row, f"{loss:.5f}"])
 
 
 if __name__ == "__main__":
-    main()
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
+    train()
