@@ -59,15 +59,23 @@ def decode_attention(compute_s: Floats, memory_s: Floats, heads: Floats, constan
     return Term(constants["overhead_s"] + busy, compute, memory, constants["overhead_s"])
 
 
-def experts(compute_s: Floats, memory_s: Floats, permute_s: Floats, constants: dict[str, float]) -> Term:
+def experts(
+    compute_s: Floats,
+    memory_s: Floats,
+    permute_s: Floats,
+    constants: dict[str, float],
+    awake: Floats | float = 0.0,
+) -> Term:
     """Grouped products of the busiest rank: overhead + permutation of the tokens + hypot(F/P, B/W).
 
     compute_s counts whole tiles. permute_s: bytes over W of gathering and reducing rows, so many per value of
     the rows that this rank computes and of all (token, expert) choices, which some engines sort on every rank.
+    awake: experts with at least one token; a host that calls one product for each takes `per_expert_s` of them.
     """
     compute, memory = compute_s / constants["compute"], memory_s / constants["memory"]
-    time = np.sqrt(compute * compute + memory * memory) + (permute_s + constants["overhead_s"])
-    return Term(time, compute, memory + permute_s, constants["overhead_s"])
+    overhead = constants["overhead_s"] + awake * constants.get("per_expert_s", 0.0)
+    time = np.sqrt(compute * compute + memory * memory) + (permute_s + overhead)
+    return Term(time, compute, memory + permute_s, overhead)
 
 
 def elementwise(memory_s: Floats, constants: dict[str, float]) -> Term:

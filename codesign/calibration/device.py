@@ -5,6 +5,7 @@ each kernel other weights pass through them, as they do in a model: code and sma
 The fit is the cost models' own (cost_models/rooflines.py), on kernels alone: no whole model is looked at.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 
 from codesign.calibration import kernels
-from codesign.calibration.timing import Sample, steady
+from codesign.calibration.timing import Sample, UnsteadyError, attempt, steady
 from codesign.proxy.moe import Experts
-from cost_models import rooflines, routing
+from cost_models import rooflines
 from cost_models.fitting.solver import Fit, fit
 
 Floats = NDArray[np.float64]
@@ -29,6 +30,9 @@ _SHAPES = ((512, 1536), (1024, 1024), (1024, 5632), (2816, 1024))  # (inputs, ou
 _WIDTH = 1024
 _HEADS, _KV_HEADS, _HEAD_DIM = 16, 4, 64
 _NOISE_VALUES = 1 << 20
+_LEAST_SHARE = 2 / 3  # of the kernels of a class that a fit needs
+_EXPERTS = ((512, 32, 4, 256), (256, 64, 6, 64), (1024, 16, 2, 384))  # (hidden, experts, active, width)
+FIGURES = 81  # that `measure` takes, for sharing out its time
 
 
 @dataclass
@@ -48,13 +52,30 @@ class _Rows:
     flops: list[float] = field(default_factory=list)
     bytes: list[float] = field(default_factory=list)
     extra: list[float] = field(default_factory=list)
+    awake: list[float] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
+    asked: int = 0
 
-    def add(self, sample: Sample, flops: float, moved: float, extra: float = 0.0) -> None:
+    def add(
+        self, sample: Sample | None, flops: float, moved: float, extra: float = 0.0, awake: float = 0.0
+    ) -> None:
+        """One kernel; None: it was left out. awake: its experts with at least one token."""
+        self.asked += 1
+        if sample is None:
+            return
         self.samples.append(sample)
         self.flops.append(flops)
         self.bytes.append(moved)
         self.extra.append(extra)
+        self.awake.append(awake)
+
+    def check(self, what: str) -> None:
+        """Raise UnsteadyError where too few kernels are left to fit constants on."""
+        if len(self.samples) < _LEAST_SHARE * self.asked:
+            raise UnsteadyError(
+                f"only {len(self.samples)} of {self.asked} {what} could be measured steadily in the time; try again "
+                "when the machine is quieter, or give more with --minutes"
+            )
 
     @property
     def seconds(self) -> Floats:
@@ -63,27 +84,28 @@ class _Rows:
 
 @torch.inference_mode()
 def measure(report: Report) -> Device:
-    """Time all kernels on one thread and fit their constants. Raises UnsteadyError."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        report("sequential bandwidth")
-        stream = sequential()
-        between = _Streaming()
-        report("matrix products")
-        products = _products(between)
-        peak = max(f / s.seconds for f, s in zip(products.flops, products.samples, strict=True))
-        bandwidth = _RING_BYTES / stream.seconds
-        report("attention of prompts")
-        prompts = _prompts(between)
-        report("attention over the cache")
-        caches = _caches(between)
-        report("element-wise passes")
-        passes = _passes(between)
-        report("experts")
-        experts = _experts(between)
-    finally:
-        torch.set_num_threads(threads)
+    """Time all kernels and fit their constants, inside `timing.one_core`. Raises UnsteadyError."""
+    report("sequential bandwidth")
+    stream = sequential()
+    between = _Streaming()
+    report("matrix products")
+    products = _products(between)
+    products.check("matrix products")
+    peak = max(f / s.seconds for f, s in zip(products.flops, products.samples, strict=True))
+    bandwidth = _RING_BYTES / stream.seconds
+    report("attention of prompts")
+    prompts = _prompts(between)
+    report("attention over the cache")
+    caches = _caches(between)
+    report("element-wise passes")
+    passes = _passes(between)
+    report("experts")
+    experts = _experts(between)
+    for what, rows in (
+        ("attentions of prompts", prompts), ("attentions over a cache", caches), ("element-wise passes", passes),
+        ("expert kernels", experts),
+    ):  # fmt: skip
+        rows.check(what)
     every = [stream, *(s for rows in (products, prompts, caches, passes, experts) for s in rows.samples)]
     constants = _fit(products, prompts, caches, passes, experts, peak, bandwidth)
     return Device(peak, bandwidth, constants, every)
@@ -126,10 +148,7 @@ def _products(between: _Streaming) -> _Rows:
         ring = _ring((outputs, inputs))
         for tokens in _TOKENS:
             x = torch.rand(tokens, inputs).to(_TYPE)
-            sample = steady(
-                partial(_streamed, x, ring),
-                f"a matrix product of {tokens} tokens", between=between,
-            )  # fmt: skip
+            sample = _timed(partial(_streamed, x, ring), f"a matrix product of {tokens} tokens", between)
             moved = 2.0 * (inputs * outputs + tokens * (inputs + outputs))
             rows.add(sample, 2.0 * tokens * inputs * outputs, moved, inputs)
     return rows
@@ -140,10 +159,7 @@ def _prompts(between: _Streaming) -> _Rows:
     for tokens in (64, 128, 256, 512):
         for kv_heads in (_KV_HEADS, _HEADS):
             q, k, v = (torch.rand(1, h, tokens, _HEAD_DIM).to(_TYPE) for h in (_HEADS, kv_heads, kv_heads))
-            sample = steady(
-                partial(kernels.attend_prompt, q, k, v),
-                f"attention of {tokens} tokens", between=between,
-            )  # fmt: skip
+            sample = _timed(partial(kernels.attend_prompt, q, k, v), f"attention of {tokens} tokens", between)
             moved = 2.0 * tokens * (2 * queries + 2 * kv_heads * _HEAD_DIM)
             rows.add(sample, 4.0 * queries * tokens * tokens / 2, moved)
     return rows
@@ -157,10 +173,8 @@ def _caches(between: _Streaming) -> _Rows:
                 shape = (sequences, kv_heads, context, _HEAD_DIM)
                 rings = _ring(shape), _ring(shape)
                 q = torch.rand(sequences, _HEADS, 1, _HEAD_DIM).to(_TYPE)
-                sample = steady(
-                    partial(_cached, q, *rings),
-                    f"attention of {sequences} sequences over {context} tokens", between=between,
-                )  # fmt: skip
+                name = f"attention of {sequences} sequences over {context} tokens"
+                sample = _timed(partial(_cached, q, *rings), name, between)
                 cache = 4.0 * sequences * context * kv_heads * _HEAD_DIM
                 own = 2.0 * sequences * (2 * queries + 2 * kv_heads * _HEAD_DIM)
                 rows.add(sample, 4.0 * queries * sequences * context, cache + own, sequences * kv_heads)
@@ -188,31 +202,42 @@ def _passes(between: _Streaming) -> _Rows:
             (partial(kernels.convolve, out[None], past, taps, weight, 3), 2 * d),
         ]
         for run, values in runs:
-            rows.add(steady(run, "an element-wise pass", between=between), 0.0, 2.0 * tokens * values)
+            rows.add(
+                _timed(run, f"an element-wise pass of {tokens} tokens", between), 0.0, 2.0 * tokens * values
+            )
     return rows
 
 
 def _experts(between: _Streaming) -> _Rows:
-    """Routed experts with even routing, without a shared one; work as the cost models count it, in whole tiles.
+    """Routed experts as noise routes them, about evenly, without a shared one.
 
-    extra: (token, expert) choices x hidden.
+    Narrow ones too: what each woken expert costs by itself shows only there. extra: (token, expert) choices x hidden.
     """
-    rows, d, width, count, active = _Rows(), 512, 256, 32, 4
-    ring = []
-    for _ in range(4):
-        module = Experts(d, count, active, width, 0, 0.0, "auto").to(_TYPE).eval()
-        for tensor in module.parameters():
-            tensor.uniform_(-0.05, 0.05)
-        ring.append(module)
-    for tokens in (1, 8, 64, 256):
-        x = torch.randn(tokens, d).to(_TYPE)
-        sample = steady(partial(_in_turn, ring, x), f"experts for {tokens} tokens", between=between)
-        each = Sample(sample.seconds / len(ring), sample.spread, sample.runs, sample.crowding)
-        load = routing.busiest_rank(count, active, np.ones(1), np.array([float(tokens)]), 0.0)
+    rows = _Rows()
+    for d, count, active, width in _EXPERTS:
         weights = 3.0 * d * width
-        computed, read = 2.0 * weights * float(load.tiled_rows[0]), 2.0 * weights * float(load.experts[0])
-        rows.add(each, computed, read, tokens * active * d)
+        ring = [
+            _noisy(d, count, active, width) for _ in range(max(2, _RING_BYTES // int(2 * count * weights)))
+        ]
+        for tokens in (1, 8, 64, 256):
+            x = torch.randn(tokens, d).to(_TYPE)
+            turn = itertools.cycle(ring)
+            sample = _timed(partial(_next, turn, x), f"experts for {tokens} tokens", between)
+            awake = float(np.mean([len(module.route(x)[1].unique()) for module in ring]))
+            work = 2.0 * weights * tokens * active, 2.0 * weights * awake
+            rows.add(sample, *work, tokens * active * d, awake)
     return rows
+
+
+def _noisy(hidden: int, count: int, active: int, width: int) -> Experts:
+    module = Experts(hidden, count, active, width, 0, 0.0, "auto").to(_TYPE).eval()
+    for tensor in module.parameters():
+        tensor.uniform_(-0.05, 0.05)
+    return module
+
+
+def _timed(run: Callable[[], object], name: str, between: _Streaming) -> Sample | None:
+    return attempt(lambda: steady(run, name, between=between))
 
 
 def _streamed(x: torch.Tensor, ring: Iterator[torch.Tensor]) -> None:
@@ -235,9 +260,8 @@ def _gate(out: torch.Tensor, stream: torch.Tensor, weight: torch.Tensor) -> None
     stream + kernels.gated(out, out, stream, (weight, weight))
 
 
-def _in_turn(modules: list[Experts], x: torch.Tensor) -> None:
-    for module in modules:
-        module(x)
+def _next(modules: Iterator[Experts], x: torch.Tensor) -> None:
+    next(modules)(x)
 
 
 def _fit(
@@ -276,14 +300,15 @@ def _fit(
         lambda v: rooflines.elementwise(eb, v).time_s, passes.seconds, {"overhead_s": 2e-5, "memory": 0.3}
     )
     xf, xb, xe = times(experts)
+    awake = np.array(experts.awake)
     found["experts_bf16"] = fit(
         lambda v: (
             rooflines.experts(
-                xf, xb, xe / bandwidth * (v["bytes_per_row_value"] + v["bytes_per_choice_value"]), v
+                xf, xb, xe / bandwidth * (v["bytes_per_row_value"] + v["bytes_per_choice_value"]), v, awake
             ).time_s
         ),
         experts.seconds,
-        {"overhead_s": 2e-4, "compute": 0.5, "memory": 0.7, "bytes_per_row_value": 8.0},
-        {"bytes_per_choice_value": 4.0},
+        {"overhead_s": 2e-4, "compute": 0.5, "memory": 0.3, "bytes_per_row_value": 8.0, "per_expert_s": 4e-5},
+        {"bytes_per_choice_value": 4.0, "tiled": 0.0},
     )
     return found

@@ -8,6 +8,7 @@ through the page cache, and `direct` says so.
 
 import ctypes
 import errno
+import math
 import mmap
 import os
 import platform
@@ -130,8 +131,11 @@ class DirectFile:
         return result
 
 
-def write(path: Path, content: NDArray[np.uint8], repeats: int) -> None:
-    """Write a page-aligned block so many times, past the page cache where the file system lets us."""
+def write(path: Path, content: NDArray[np.uint8], repeats: int, until: float = math.inf) -> int:
+    """Write a page-aligned block so many times, past the page cache where the file system lets us.
+
+    until: of `time.perf_counter`; no further block is begun then. Returns the blocks written, at least one.
+    """
     flags = os.O_CREAT | os.O_TRUNC | os.O_WRONLY
     try:
         file = os.open(path, flags | getattr(os, "O_DIRECT", 0), 0o600)
@@ -140,9 +144,12 @@ def write(path: Path, content: NDArray[np.uint8], repeats: int) -> None:
             raise
         file = os.open(path, flags, 0o600)
     try:
-        for _ in range(repeats):
+        written = 0
+        while written < repeats and (not written or time.perf_counter() < until):
             if os.write(file, content.data) != content.nbytes:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            written += 1
         os.fsync(file)
+        return written
     finally:
         os.close(file)

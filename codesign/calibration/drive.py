@@ -1,5 +1,6 @@
 """A drive as a tier: random pages by direct reads at several depths, one at a time, and whole megabytes in order."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,11 +12,12 @@ from numpy.typing import NDArray
 
 from codesign.calibration import directio
 from codesign.calibration.directio import PAGE, DirectFile
-from codesign.calibration.timing import Sample, steady
+from codesign.calibration.timing import Sample, UnsteadyError, attempt, steady
 
 Report = Callable[[str], None]
 
-DEPTHS = (1, 4, 16, 64, 128, 256, 512)
+DEPTHS = (64, 1, 16, 256, 4, 128, 512)  # the middle first: what is short of time is still bracketed
+FIGURES = 2 + len(DEPTHS)
 _READS = 512
 _BLOCK_PAGES = 1024
 
@@ -54,14 +56,16 @@ def _at_random(file: DirectFile, random: np.random.Generator, count: int, buffer
     file.read(random.integers(0, count, _READS), buffer)
 
 
-def measure(report: Report, folder: Path, file_bytes: int) -> Drive:
-    """Write a file of noise into the folder and read it. Raises UnsteadyError."""
+def measure(report: Report, folder: Path, file_bytes: int, until: float = math.inf) -> Drive:
+    """Write a file of noise into the folder and read it. Raises UnsteadyError.
+
+    until: of `time.perf_counter`; a slow drive gets a smaller file.
+    """
     path, random = folder / "drive.bin", np.random.default_rng(0)
     report(f"writing {file_bytes / 2**30:.1f} GiB")
     block = directio.pages(_BLOCK_PAGES)
     block[:] = random.integers(0, 256, block.shape, np.uint8)
-    blocks = max(1, file_bytes // block.nbytes)
-    directio.write(path, block, blocks)
+    blocks = directio.write(path, block, max(1, file_bytes // block.nbytes), until)
     count, buffer = blocks * _BLOCK_PAGES, directio.pages(_READS)
     report("one read after the other")
     file = DirectFile(path, 1)
@@ -84,10 +88,13 @@ def measure(report: Report, folder: Path, file_bytes: int) -> Drive:
         report(f"random reads, {depth} in flight")
         file = DirectFile(path, depth)
         try:
-            at_depth[depth] = steady(
-                partial(_at_random, file, random, count, buffer),
-                f"random reads at depth {depth}", time.perf_counter, 0.2,
-            )  # fmt: skip
+            run = partial(_at_random, file, random, count, buffer)
+            name = f"random reads at depth {depth}"
+            sample = attempt(partial(steady, run, name, time.perf_counter, 0.2))
         finally:
             file.close()
-    return Drive(single, at_depth, sequential, direct, count * PAGE)
+        if sample is not None:
+            at_depth[depth] = sample
+    if not at_depth:
+        raise UnsteadyError("random reads of the drive could not be measured steadily at any depth")
+    return Drive(single, dict(sorted(at_depth.items())), sequential, direct, count * PAGE)

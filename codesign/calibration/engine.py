@@ -4,6 +4,8 @@ It computes what the proxy's transformer computes, from the same weights, as a s
 written in place, weights lie as processors read them best, and table rows come from a `Lookup`.
 """
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,7 +19,9 @@ from codesign.proxy.config import ProxyConfig
 from codesign.proxy.engram import Addresses
 from codesign.proxy.moe import Experts, SwiGLU
 from codesign.proxy.transformer import ROPE_BASE, Block, Transformer
+from cost_models import routing
 
+_DRAWS = 8  # ways to spread tokens over experts, in turn
 _NOISE_VALUES = 1 << 20
 _NOISE_SIZE = 0.02  # keeps activations in range whatever the width
 
@@ -61,8 +65,9 @@ class _Layer:
 class Engine:
     """One model that serves `sequences` requests of up to `length` tokens in step.
 
-    transformer: weights to serve; None: noise, since times do not depend on values. Only models with one residual
-    branch. inference runs on `device` in `dtype`.
+    transformer: weights to serve; None: noise, since times do not depend on values, and tokens are then sent to
+    experts by the power law of `cost_models.routing` with this exponent: noise would send them all to a few. Only
+    models with one residual branch. inference runs on `device` in `dtype`.
     """
 
     def __init__(
@@ -74,6 +79,7 @@ class Engine:
         transformer: Transformer | None = None,
         dtype: torch.dtype = torch.bfloat16,
         device: str = "cpu",
+        exponent: float = 0.0,
     ) -> None:
         assert config.branches == 1
         self.config, self.lookup, self.sequences = config, lookup, sequences
@@ -83,7 +89,7 @@ class Engine:
         if transformer is None:
             with torch.device("meta"):
                 transformer = Transformer(config)
-        made = _Weights(dtype, device)
+        made = _Weights(dtype, device, exponent)
         shape = (sequences, config.kv_heads, length, config.head_dim)
         self.embedding = made(transformer.embedding)
         self.head = self.embedding if transformer.head is None else made(transformer.head)
@@ -196,8 +202,8 @@ class Engine:
 class _Weights:
     """Tensors of a transformer in the engine's type and layout; those on the meta device become noise."""
 
-    def __init__(self, dtype: torch.dtype, device: str) -> None:
-        self.dtype, self.device = dtype, device
+    def __init__(self, dtype: torch.dtype, device: str, exponent: float) -> None:
+        self.dtype, self.device, self.exponent = dtype, device, exponent
         stream = torch.Generator().manual_seed(0)
         self.noise = (torch.randn(_NOISE_VALUES, generator=stream) * _NOISE_SIZE).to(device, dtype)
 
@@ -215,11 +221,45 @@ class _Weights:
         return filled.view(shape)
 
     def experts(self, module: Experts) -> Experts:
-        """The module itself, filled."""
+        """The module itself, filled; one of noise routes as it is told."""
+        if module.router.device.type == "meta":
+            module = _Routed(module, self.exponent)
         for name, tensor in list(module.named_parameters()) + list(module.named_buffers()):
             owner = module.get_submodule(name.rpartition(".")[0])
             setattr(owner, name.rpartition(".")[2], _parameter(tensor, self(tensor)))
         return module.eval()
+
+
+class _Routed(Experts):
+    """Experts whose tokens are spread as the cost models assume, whatever the router says; its time counts.
+
+    Of `tokens` tokens each expert gets its expected share, rounded up or down, and no token the same expert twice.
+    """
+
+    def __init__(self, like: Experts, exponent: float) -> None:
+        count, hidden = like.router.shape
+        shared = 0 if like.shared is None else like.shared.down.shape[0]
+        with torch.device("meta"):
+            super().__init__(hidden, count, like.active, like.down.shape[1], shared, 0.0, "auto")
+        self.exponent = exponent
+        self.random = np.random.default_rng(count)
+        self.drawn: dict[int, Iterator[Tensor]] = {}
+
+    def route(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Experts`."""
+        weights, _ = super().route(x)
+        if len(x) not in self.drawn:
+            self.drawn[len(x)] = itertools.cycle([self._draw(len(x)).to(x.device) for _ in range(_DRAWS)])
+        return weights, next(self.drawn[len(x)])
+
+    def _draw(self, tokens: int) -> Tensor:
+        count, entries = self.router.shape[0], tokens * self.active
+        loads = routing.expected_loads(count, self.active, float(tokens), self.exponent)
+        order = self.random.permutation(count)
+        ends = np.cumsum(loads[order]) * (entries / loads.sum())
+        found = np.searchsorted(ends, np.arange(entries) + self.random.random(), side="right")
+        # an expert's entries follow one another, and are as many as there are tokens at most
+        return torch.from_numpy(order[np.minimum(found, count - 1)].reshape(self.active, tokens).T.copy())
 
 
 def _parameter(like: Tensor, value: Tensor) -> Tensor:

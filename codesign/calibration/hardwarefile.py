@@ -16,7 +16,10 @@ from codesign.calibration.timing import Sample
 
 @dataclass(frozen=True)
 class Measured:
-    """Everything of one run; None: not there, or not steady. load: processes that wanted to run per core."""
+    """Everything of one run; None: not there, or not steady. load: processes that wanted to run per core.
+
+    seconds: what it took. left_out: figures that are missing, each with its reason.
+    """
 
     device: Device
     memory: Memory | None
@@ -26,6 +29,8 @@ class Measured:
     idle_w: float | None
     load: float
     date: str
+    seconds: float = 0.0
+    left_out: tuple[str, ...] = ()
 
 
 def text(measured: Measured) -> str:
@@ -33,7 +38,8 @@ def text(measured: Measured) -> str:
     m, cores = measured, os.cpu_count() or 1
     lines = [
         f"# {processor()}, {cores} cores, {platform.system()} {platform.release()}",
-        f"# Written by `codesign calibrate` on {m.date}, with {m.load:.1f} processes per core about.",
+        f"# Written by `codesign calibrate` on {m.date} in {m.seconds:.0f} s, beside {m.load:.1f} processes per core.",
+        *(f"# Left out: {line}" for line in m.left_out),
         "# One core computes; others read the drive. Prices, and what is missing here, come from `based_on` or rules.",
         "accelerator:",
         f"  name: {json.dumps(processor() + ', one core')}",

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 import cost_models
@@ -34,7 +33,7 @@ from codesign.calibration.tables import Counts, DriveTables, MemoryTables, Shape
 from codesign.calibration.timing import one_core
 from codesign.errors import InputError
 from codesign.traffic.stream import requests
-from cost_models import tables, traffic
+from cost_models import routing, tables, traffic
 from cost_models.catalogue import userfile
 from cost_models.design import Design
 
@@ -134,21 +133,16 @@ def measure(
     shape = _shape(design)
     report("reading the text")
     lanes = _Lanes(text if text is not None else _bundled(report), int(serving.concurrency))
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with (
-            scratch(folder, shape.file_bytes if serving.tables.tier == "ssd" else 0) as place,
-            one_core() as cores,
-        ):
-            report("building the model and its tables")
-            rows = _tables(design, shape, place / "tables.bin", cores)
-            try:
-                return _run(scaled, predicted, rows, lanes, report)
-            finally:
-                rows.close()
-    finally:
-        torch.set_num_threads(threads)
+    with (
+        scratch(folder, shape.file_bytes if serving.tables.tier == "ssd" else 0) as place,
+        one_core() as cores,
+    ):
+        report("building the model and its tables")
+        rows = _tables(design, shape, place / "tables.bin", cores)
+        try:
+            return _run(scaled, predicted, rows, lanes, report)
+        finally:
+            rows.close()
 
 
 def predict(design: Design) -> dict[str, float]:
@@ -176,7 +170,8 @@ def _run(
     serving = scaled.design.serving
     prompt, answer = int(serving.input_tokens), int(serving.output_tokens)
     sequences = int(serving.concurrency)
-    engine = Engine(scaled.config, rows, sequences, prompt + max(answer, 2))
+    exponent = routing.exponent(scaled.design.model)
+    engine = Engine(scaled.config, rows, sequences, prompt + max(answer, 2), exponent=exponent)
     if isinstance(rows, DriveTables) and rows.cache.capacity:
         report("warming the cache of rows")
         _warm(engine, rows, lanes, scaled.design)

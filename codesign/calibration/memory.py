@@ -9,17 +9,21 @@ import os
 import threading
 import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
 
-from codesign.calibration.timing import Sample, steady
+from codesign.calibration.timing import Sample, attempt, steady
 
 Report = Callable[[str], None]
 
 ROW_BYTES = (64, 128, 256, 1024, 4096)
+_NEEDED = (64, 4096)  # what the cost models take; the others are for people
+_HUGE_ROWS = (64, 128, 4096)
+FIGURES = 2 + len(ROW_BYTES) + len(_HUGE_ROWS)
 _AREA_BYTES = 1 << 30
 _COLD_BYTES = 256 << 20
 _READS = 4096
@@ -54,16 +58,20 @@ def measure(report: Report, every: set[int], area_bytes: int = _AREA_BYTES) -> M
     latency = _latency()
     report("random rows in memory")
     area = torch.ones(area_bytes // 4, dtype=torch.float32)
-    rate = {size: _gather(area, size) for size in ROW_BYTES}
-    huge = {}
+    rate = {size: _gather(area, size) for size in _NEEDED}
+    rate |= _gathers(area, [size for size in ROW_BYTES if size not in _NEEDED])
+    report("random rows in memory, several cores")
+    counts = {min(2**power, len(every)) for power in range(len(every).bit_length() + 1)}
+    cores = {count: _together(area, sorted(every)[:count]) for count in sorted(counts) if count}
     report("random rows in memory, huge pages")
     large = _huge_area(area_bytes)
-    if large is not None:
-        huge = {size: _gather(large, size) for size in (64, 128, 4096)}
-        del large
-    report("random rows in memory, several cores")
-    cores = {count: _together(area, sorted(every)[:count]) for count in range(1, len(every) + 1)}
-    return Memory(latency, rate, huge, cores)
+    huge = {} if large is None else _gathers(large, _HUGE_ROWS)
+    return Memory(latency, dict(sorted(rate.items())), huge, cores)
+
+
+def _gathers(area: torch.Tensor, sizes: Sequence[int]) -> dict[int, Sample]:
+    found = {size: attempt(partial(_gather, area, size)) for size in sizes}
+    return {size: sample for size, sample in found.items() if sample is not None}
 
 
 def _gather(area: torch.Tensor, size: int) -> Sample:

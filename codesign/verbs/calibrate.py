@@ -34,6 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=1.0,
         help="size of the file read at random (default: 1)",
     )
+    parser.add_argument(
+        "--minutes", metavar="M", type=float, default=2.5,
+        help="time that it keeps to: figures that no time is left for are left out and named (default: 2.5)",
+    )  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> Answer:
@@ -45,7 +49,10 @@ def run(options: argparse.Namespace) -> Answer:
 
     if not 0.01 <= options.drive_gib <= 64:
         raise InputError(f"--drive-gib must lie between 0.01 and 64, got {options.drive_gib}")
-    measured = calibrate(options.scratch or cache.folder("scratch"), int(options.drive_gib * 2**30))
+    if not 0.2 <= options.minutes <= 60:
+        raise InputError(f"--minutes must lie between 0.2 and 60, got {options.minutes}")
+    folder = options.scratch or cache.folder("scratch")
+    measured = calibrate(folder, int(options.drive_gib * 2**30), minutes=options.minutes)
     cache.write_atomically(options.out, lambda path: _write(path, hardwarefile.text(measured)))
     if options.gpu is not None:
         if measured.gpu is None:
@@ -77,6 +84,8 @@ def _document(measured: Any, out: Path) -> dict[str, Any]:
         "gpu": measured.gpu and measured.gpu.name,
         "fit_error": {kind: fit.error for kind, fit in device.constants.items()},
         "load_per_core": measured.load,
+        "seconds": measured.seconds,
+        "left_out": list(measured.left_out),
     }
 
 
@@ -93,6 +102,7 @@ def _text(d: dict[str, Any]) -> str:
         f"{'' if d['ssd_direct'] in (None, True) else ' (page cache: no direct reads here)'}\n"
         f"power       {'no counters to read' if d['idle_w'] is None else shown(d['idle_w'], 1, 'W at rest')}\n"
         f"GPU         {d['gpu'] or 'none'}\n"
-        f"written to {d['file']}; kernels are fitted within "
+        f"{''.join(f'left out    {line}{chr(10)}' for line in d['left_out'])}"
+        f"written to {d['file']} in {d['seconds']:.0f} s; kernels are fitted within "
         f"{max(d['fit_error'].values()):.0%} at worst, with {d['load_per_core']:.1f} processes per core about"
     )
