@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cost_models import answers_acceleration as acceleration
-from cost_models import cost, tables
+from cost_models import answers_composition, cost, tables
 from cost_models.catalogue import Catalogue
 from cost_models.design import DTYPE_BYTES, GIB, Design
 from cost_models.document import Result, breakdown
@@ -63,6 +63,9 @@ def answers(evaluation: Evaluation, i: int | None = None) -> list[Answer]:
         found.append(Answer("What does the cut KV cache save and cost?", sentence))
     if "host" in (design.serving.routed_experts_on, design.serving.attention_on):
         found.append(Answer("Does computing on the host pay?", acceleration.on_host(design, one, catalogue)))
+    if design.model.composition is not None:
+        sentence = answers_composition.experts(design, result, catalogue)
+        found.insert(1, Answer("Which experts are hot, and who waits for one?", sentence))
     found.append(_loading(design, result, one))
     return found
 

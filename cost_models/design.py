@@ -118,8 +118,20 @@ class Engram:
 
 
 @dataclass(frozen=True)
+class Composition:
+    """Many whole models of one shape behind a router, which gives each request to one of them (arXiv 2405.07518).
+
+    experts: how many. router_scale: size of the router, which reads each prompt first, relative to an expert; it
+    always lies in accelerator memory. 0: requests say which expert they want.
+    """
+
+    experts: int
+    router_scale: float = 1.0
+
+
+@dataclass(frozen=True)
 class Model:
-    """One language model: all that parameters, FLOPs and bytes follow from."""
+    """One language model: all that parameters, FLOPs and bytes follow from; with a composition, each of its experts."""
 
     name: str
     layers: int
@@ -129,6 +141,7 @@ class Model:
     dense_width: int  # inner width of the dense (non-expert) feed-forward layers
     moe: MixtureOfExperts | None = None
     engram: Engram | None = None
+    composition: Composition | None = None
     tied_embeddings: bool = False
     hyper_connections: int = 1  # residual branches; 1: a plain residual stream
     hyper_connection_rank: int = 0  # > 0: gates of this rank mix the branches (Qwen3.8) instead of matrices
@@ -237,6 +250,12 @@ class Serving:
     medusa_acceptance: str = (
         "published"  # how often the heads are right: or a file that a proxy's were measured to
     )
+    # A composition of experts: where all of them lie, beside the hot ones in accelerator memory ("hbm": all are hot)
+    composition_tier: Name = "dram"
+    composition_hot: Number = 0  # hot experts per replica; 0: as many as the KV cache leaves room for
+    composition_popularity: Number = 1.0  # Zipf exponent of how often each is asked for; 0: all alike
+    composition_links: Number = 0  # host links that load one expert at once; 0: those of all its accelerators
+    composition_prefetch: Flag = False  # the next expert is loaded while requests of another are answered
     # What the processors of the host compute in its DRAM ("host"), beside accelerators that do the rest; a part that
     # is its own host, or shares its memory, ignores both (host_compute.py).
     routed_experts_on: Name = "accelerator"  # routed experts, whose weights then lie in DRAM

@@ -147,6 +147,11 @@ ENGRAM = {
     "input_only": _FLAG,
 }
 
+COMPOSITION = {
+    "experts": _integer(1, 10_000),
+    "router_scale": Rule("number", 0, 1e3),
+}
+
 HOST = {
     "dram_bytes": _gib("dram_gib"),
     "cxl_bytes": _gib("cxl_gib"),
@@ -188,6 +193,11 @@ SERVING = {
     "kv_pooling": _integer(1, 1e6),
     "medusa_tree": _integer(0, 1024),
     "medusa_acceptance": _TEXT,
+    "composition_tier": Rule("text", choices=TIERS),
+    "composition_hot": _integer(),
+    "composition_popularity": Rule("number", 0, 10),
+    "composition_links": _integer(0, 1e5),
+    "composition_prefetch": _FLAG,
     "utilisation": Rule("number", 0, 1, above=0, null=None),
 }
 

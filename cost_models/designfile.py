@@ -1,7 +1,7 @@
 """Design files: YAML -> Design, with every error at its line (`designwriter` is the way back).
 
 model:   {config: FILE} or {preset: NAME}, each with *_dtype, mtp_loaded (served with its drafter), engram_hash_layout;
-         or the fields of design.Model
+         or the fields of design.Model; either with composition: {experts, router_scale} (many models of that shape)
 system:  accelerator, accelerators, nodes, hbm_gib, host: {*_gib, ssd_drives, cpu, *_tier}
 serving: parallel degrees, phase, tokens, concurrency, tables: {tier, prefetch, sharing, traffic, cache}
 limits:  ttft_s, tpot_s, power_w, capex_usd, usd_per_mtok, bits_per_byte
@@ -23,6 +23,7 @@ from cost_models import speculation, traffic
 from cost_models.architecture import parameters
 from cost_models.design import (
     Attention,
+    Composition,
     Design,
     Engram,
     Host,
@@ -55,6 +56,8 @@ _BESIDE_A_REFERENCE = (
     "kv_dtype",
 )
 _LAYOUT = "engram_hash_layout"  # likewise, but a field of the tables
+_COMPOSED = "composition"  # likewise: many models of that shape
+_NO_TABLES = "needs experts without Engram tables: tables of many experts are not modelled"
 
 
 @dataclass(frozen=True)
@@ -173,7 +176,7 @@ def _model(document: Document, folder: Path) -> Model:
     if reference:
         from cost_models import read_model
 
-        _mapping(document, path, (reference, *_BESIDE_A_REFERENCE, _LAYOUT))
+        _mapping(document, path, (reference, *_BESIDE_A_REFERENCE, _LAYOUT, _COMPOSED))
         target = data[reference]
         if not isinstance(target, str) or not target or "\0" in target:
             raise document.error((*path, reference), f"must be a name, got {target!r}")
@@ -184,7 +187,7 @@ def _model(document: Document, folder: Path) -> Model:
         changes = {
             key: _value(document, (*path, key), fields.MODEL[key], value)
             for key, value in data.items()
-            if key not in (reference, _LAYOUT)
+            if key not in (reference, _LAYOUT, _COMPOSED)
         }
         if _LAYOUT in data:
             if model.engram is None:
@@ -193,12 +196,20 @@ def _model(document: Document, folder: Path) -> Model:
                 )
             layout = _value(document, (*path, _LAYOUT), fields.ENGRAM["hash_layout"], data[_LAYOUT])
             changes["engram"] = dataclasses.replace(model.engram, hash_layout=layout)
+        if data.get(_COMPOSED) is not None:
+            if model.engram is not None:
+                raise document.error((*path, _COMPOSED), _NO_TABLES)
+            found = _record(document, (*path, _COMPOSED), Composition, fields.COMPOSITION)
+            changes[_COMPOSED] = Composition(**found)
         return dataclasses.replace(model, **changes)
-    parts = {"attention": Attention, "moe": MixtureOfExperts, "engram": Engram}
-    rules = {"attention": fields.ATTENTION, "moe": fields.MIXTURE_OF_EXPERTS, "engram": fields.ENGRAM}
-    values = _record(
-        document, path, Model, fields.MODEL, other=("attention", "moe", "engram", "config", "preset")
-    )
+    parts = {
+        "attention": Attention, "moe": MixtureOfExperts, "engram": Engram, _COMPOSED: Composition,
+    }  # fmt: skip
+    rules = {
+        "attention": fields.ATTENTION, "moe": fields.MIXTURE_OF_EXPERTS, "engram": fields.ENGRAM,
+        _COMPOSED: fields.COMPOSITION,
+    }  # fmt: skip
+    values = _record(document, path, Model, fields.MODEL, other=(*parts, "config", "preset"))
     for name, record in parts.items():
         if (isinstance(data, dict) and data.get(name) is not None) or name == "attention":
             values[name] = record(**_record(document, (*path, name), record, rules[name]))
@@ -274,6 +285,7 @@ def _check(document: Document, model: Model) -> None:
             "engram.layer_ids",
             f"must be different layers from 0 to {model.layers - 1}, got {list(ids)}",
         )
+    must(engram is None or model.composition is None, _COMPOSED, _NO_TABLES)
     try:
         total = parameters(model).total
     except InputError as error:

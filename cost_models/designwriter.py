@@ -34,6 +34,8 @@ def write_design(
     lines += ["  attention:", *_block(model.attention, fields.ATTENTION, 4)]
     lines += ["  moe:", *_block(model.moe, fields.MIXTURE_OF_EXPERTS, 4)] if model.moe else []
     lines += ["  engram:", *_block(model.engram, fields.ENGRAM, 4)] if model.engram else []
+    if model.composition:
+        lines += ["  composition:", *_block(model.composition, fields.COMPOSITION, 4)]
     lines += ["system:", *_block(system, fields.SYSTEM), "  host:", *_block(system.host, fields.HOST, 4)]
     lines += ["serving:", *_block(serving, fields.SERVING)]
     lines += ["  tables:", *_block(serving.tables, fields.TABLES, 4), *_cache(serving.tables)]

@@ -9,6 +9,7 @@ from cost_models import constants, kv_compression, latency, tables
 from cost_models.architecture import parameters
 from cost_models.carbon import Carbon
 from cost_models.catalogue.hypothetical import is_varied
+from cost_models.composition import Composed, total_parameters
 from cost_models.cost import Cost
 from cost_models.design import Design, Number
 from cost_models.energy import Energy
@@ -32,6 +33,9 @@ _FIGURES = {
     "speculation": ("accepted_tokens",),
     "kv_compression": ("retained_score", "bits_factor"),
 }  # fmt: skip
+# Of models that are a composition alone: what arrays are compared by, and all of it.
+_COMPOSED = ("hot_experts", "hit_rate", "switch_s", "wait_s")
+_COMPOSED_DETAILS = ("distinct_experts", "group", "miss_rate", "expert_bytes", "host_bytes", "switched_bytes")
 _READS = ("time_s", "stall_s", "hit_rate")
 # ... and those that explain one design.
 _DETAILS = {
@@ -69,6 +73,7 @@ class Result:
     carbon: Carbon
     speculation: Speculation
     kv_compression: Compression
+    composition: Composed | None = None
 
 
 def columns(design: Design, result: Result) -> dict[str, Number]:
@@ -76,6 +81,8 @@ def columns(design: Design, result: Result) -> dict[str, Number]:
     found = _of_records(result, _FIGURES)
     reads = main_reads(design, result)
     found.update({f"lookup.{name}": getattr(reads, name) for name in _READS})
+    if result.composition is not None:
+        found.update({f"composition.{name}": getattr(result.composition, name) for name in _COMPOSED})
     found.update({f"violations.{name}": amount for name, amount in result.memory.violations.items()})
     for name, figure in _LIMITED.items():
         limit = getattr(design.limits, name)
@@ -94,6 +101,8 @@ def _details(design: Design, result: Result) -> dict[str, Number]:
         one = getattr(result.lookup, phase)
         found.update({f"lookup.{phase}.{name}": getattr(one, name) for name in ("time_s", "stall_s")})
         found.update({f"lookup.{phase}.reads.{tier}": reads for tier, reads in one.tier_reads.items()})
+    if result.composition is not None:
+        found.update({f"composition.{name}": getattr(result.composition, name) for name in _COMPOSED_DETAILS})
     for name, value in result.energy.by_part.items():
         found[f"energy.by_part.{name}"] = value
     for name, value in result.cost.by_part.items():
@@ -120,6 +129,7 @@ def document(design: Design, result: Result, quality: Any = None) -> dict[str, A
         section[key] = _plain(value)
     _leave_out(design, found)
     _accelerations(design, result, found)
+    _composition(design, found)
     found["lookup"]["reads_per_token"] = result.lookup.reads_per_token
     found["lookup"]["bytes_per_token"] = result.lookup.bytes_per_token
     found["tables"] = _tables(design)
@@ -155,6 +165,14 @@ def breakdown(design: Design, result: Result) -> list[dict[str, Any]]:
     chosen = float(np.asarray(result.kv_compression.selection_s))
     if chosen and design.serving.phase == "prefill":
         rows.append(_row("KV positions chosen", chosen, "memory"))
+    composed = result.composition
+    if composed is not None and design.serving.phase == "prefill":
+        own = design.model.composition
+        assert own is not None
+        read = float(np.asarray(result.steps.prefill_s)) * own.router_scale / (1.0 + own.router_scale)
+        rows += [_row("router reads the prompt", read, "compute")] if read else []
+        waits = float(np.asarray(composed.wait_s))
+        rows += [_row("expert loaded", waits, str(design.serving.composition_tier))] if waits else []
     if not design.serving.phase:
         rows.append(_row("host between steps", float(np.asarray(result.steps.host_s)), "overhead"))
     return rows
@@ -174,7 +192,7 @@ def _row(operator: str, time_s: float, bound: str) -> dict[str, Any]:
 def _parameters(design: Design) -> dict[str, int]:
     count = parameters(design.model)
     return {
-        "total": count.total,
+        "total": round(total_parameters(design.model, count.total)),
         "active_per_token": count.active_per_token,
         "tables": count.tables,
         "experts": count.experts,
@@ -232,6 +250,20 @@ def _accelerations(design: Design, result: Result, found: dict[str, Any]) -> Non
     else:
         asked = {name: int(getattr(serving, f"kv_{name}")) for name in ("budget", "window", "pooling")}
         found["kv_compression"] |= asked | {"source": kv_compression.source()}
+
+
+def _composition(design: Design, found: dict[str, Any]) -> None:
+    """What a composition is; None for any other model."""
+    own = design.model.composition
+    if own is None:
+        found["composition"] = None
+        return
+    found["composition"] |= {
+        "experts": own.experts,
+        "router_scale": own.router_scale,
+        "popularity": float(np.asarray(design.serving.composition_popularity)),
+        "tier": str(design.serving.composition_tier),
+    }
 
 
 def _quality(quality: Any, factor: float) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from cost_models import (
     carbon,
+    composition,
     cost,
     document,
     energy,
@@ -106,8 +107,14 @@ def _models(design: Design, catalogue: Catalogue) -> Result:
     model, system, serving = design.model, design.system, design.serving
     parts = _parts(catalogue, system)
     held = memory.fit(design, parts)
+    composed = None
+    if model.composition is not None:
+        composed, held = composition.compose(design, parts, held)
     guessed = speculation.speculate(model, serving)
-    steps = latency.steps(model, serving, parts, held.running, guessed.tokens_per_step)
+    batch = held.running if composed is None else composed.group
+    steps = latency.steps(model, serving, parts, batch, guessed.tokens_per_step)
+    if composed is not None:
+        steps = composition.routed(steps)
     rows = lookup.lookup(design, parts, steps)
     kept = kv_compression.compress(model, serving, parts)
     served = latency.estimate(
@@ -118,13 +125,15 @@ def _models(design: Design, catalogue: Catalogue) -> Result:
         guessed.accepted_tokens,
         held.concurrency,
     )
+    work = energy.work_per_token(steps, rows, guessed.accepted_tokens)
+    if composed is not None:
+        composed, served = composition.delayed(composed, design, held, served)
+        work = composition.with_switches(work, composed, serving)
     rate = served.output_tokens_per_s
-    spent = energy.energy(
-        parts, system, energy.work_per_token(steps, rows, guessed.accepted_tokens), rate, catalogue
-    )
+    spent = energy.energy(parts, system, work, rate, catalogue)
     money = cost.cost(parts, system, serving, spent, rate, catalogue)
     made = carbon.carbon(parts, system, serving, spent, rate, catalogue)
-    return Result(parts, held, steps, rows, served, spent, money, made, guessed, kept)
+    return Result(parts, held, steps, rows, served, spent, money, made, guessed, kept, composed)
 
 
 def _parts(catalogue: Catalogue, system: System) -> Parts:

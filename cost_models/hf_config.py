@@ -4,6 +4,7 @@ JSON is YAML, so the same reader names the line and column of every mistake. Fie
 cost (rope_theta, bos_token_id, ...) are passed over; those that look like a table field but are none are not.
 """
 
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from cost_models import designfields as rules
 from cost_models import tables, yamlfile
 from cost_models.architecture import parameters
-from cost_models.design import Attention, Engram, MixtureOfExperts, Model
+from cost_models.design import Attention, Composition, Engram, MixtureOfExperts, Model
 from cost_models.designfields import Rule
 from cost_models.errors import InputError
 from cost_models.hf_fields import (
@@ -37,6 +38,7 @@ _EXTRA_KEYS = (
     "engram_num_embeddings", "ple_layer_ids", "ple_embed_dim", "ple_conv_kernel_size", "ngram_size",
     "ngram_vocab_size_base", "ngram_vocab_size_ratio", "emb_neighbor_num", "emb_split_num",
 )  # fmt: skip
+COMPOSITION = "composition"  # the model_type of many whole models behind a router; `expert_config` is one of them
 _DTYPE_FIELDS = ("weights_dtype", "experts_dtype", "tables_dtype", "kv_dtype")
 
 
@@ -73,7 +75,9 @@ def read_config(document: Document, name: str) -> Model:
     document = read_released(document)
     data = {key: value for key, value in document.data.items() if value is not None}
     family_name = data.get("model_type")
-    known = (*FAMILIES, *ALIASES)
+    if family_name == COMPOSITION:
+        return _composition(document, data, name)
+    known = (*FAMILIES, *ALIASES, COMPOSITION)
     if family_name not in known:
         close = get_close_matches(str(family_name), known, 1)
         hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
@@ -97,6 +101,20 @@ def read_config(document: Document, name: str) -> Model:
     return model
 
 
+def _composition(document: Document, data: dict[str, Any], name: str) -> Model:
+    places = {path[1:]: at for path, at in document.places.items() if path[:1] == ("expert_config",)}
+    expert = read_config(Document(data.get("expert_config"), document.file, places), name)
+    if expert.engram or expert.composition:
+        rule = "must be a model without Engram tables that is no composition itself"
+        raise document.error(("expert_config",), rule)
+    values = {
+        field: _number(document, data, key, rules.COMPOSITION[field], default)
+        for field, key, default in (("experts", "num_experts", REQUIRED), ("router_scale", "router_scale", 1.0))
+    }
+    own = str(data.get("_name_or_path", name))
+    return replace(expert, name=own, composition=Composition(**values))
+
+
 def _family(name: str, latent: bool) -> Family:
     return FAMILIES[LATENT_V41 if name == "deepseek_v41" and latent else name]
 
@@ -105,8 +123,14 @@ def write_config(model: Model) -> dict[str, Any]:
     """The Hugging Face config of a model; reading it back gives an equal Model.
 
     A model that its own family cannot express (a Llama with experts, say) becomes `engram` or `engram_gqa`,
-    whose configs hold every field of a Model.
+    whose configs hold every field of a Model. A composition holds the config of one expert.
     """
+    if model.composition:
+        return {
+            "_name_or_path": model.name, "model_type": COMPOSITION, "num_experts": model.composition.experts,
+            "router_scale": model.composition.router_scale,
+            "expert_config": write_config(replace(model, composition=None)),
+        }  # fmt: skip
     general = "engram" if model.attention.kind == "mla" else "engram_gqa"
     for family_name in dict.fromkeys((model.family, general)):
         if family_name not in FAMILIES:

@@ -154,7 +154,9 @@ def fit(design: Design, parts: Parts) -> Memory:
 
     experts_out = model.moe is not None and host_compute.is_moved(serving.routed_experts_on, accelerator)
     kv_out = host_compute.is_moved(serving.attention_on, accelerator)
-    weights = _weights_per_accelerator(design, experts_out)
+    weights = weights_per_accelerator(design, experts_out)
+    if model.composition is not None:
+        weights = weights * models_held(design, accelerator.unified_memory)
     all_tables = tables.table_bytes(model)
     share = t * p  # accelerators that hold one copy of the tables together
     unified = accelerator.unified_memory
@@ -311,7 +313,23 @@ def _attention_stays(model: Model) -> bool:
     return model.attention.kind == "csa" or bool(model.attention.linear_value_heads or model.attention.index_heads)
 
 
-def _weights_per_accelerator(design: Design, experts_out: Flag = False) -> Number:
+def models_held(design: Design, unified: Any) -> Number:
+    """Models of a composition that accelerator memory must hold: the router, and the hot experts that are asked for.
+
+    Without a number one expert; those that the KV cache leaves room for come on top (composition.py).
+    """
+    composed, serving = design.model.composition, design.serving
+    assert composed is not None
+    home = by_tier(serving.composition_tier)
+    hot = np.clip(serving.composition_hot, 1, composed.experts)
+    return composed.router_scale + choose(home["hbm"] | (home["dram"] & unified), composed.experts, hot)
+
+
+def weights_per_accelerator(design: Design, experts_out: Flag = False) -> Number:
+    """Bytes of one model without its tables on the fullest accelerator; of a composition, of one expert.
+
+    experts_out: where the routed experts lie in host memory.
+    """
     model, s = design.model, design.serving
     t, d, p = s.tensor_parallel, s.data_parallel, s.pipeline_parallel
     w = weight_bytes(model)

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cost_models.architecture import parameters
+from cost_models.composition import total_parameters
+
 if TYPE_CHECKING:
     from cost_models.evaluation import Evaluation
 
@@ -19,6 +22,9 @@ class Objective:
 
     def value(self, evaluation: "Evaluation", quality: Any = None) -> Any:
         """The figure of one design or of (designs,); NaN for a quality that is not known."""
+        if self.figure == "parameters.total":  # a matter of the model alone
+            model = evaluation.design.model
+            return total_parameters(model, parameters(model).total)
         if self.figure.startswith("quality."):
             if quality is None:
                 return float("nan")
@@ -32,6 +38,7 @@ def _objective(figure: str, direction: str, unit: str, label: str) -> Objective:
 
 _ALL = (
     _objective("quality.bits_per_byte", "minimize", "bits/B", "bits per byte"),
+    _objective("parameters.total", "maximize", "", "parameters in all"),
     _objective("latency.tpot_s", "minimize", "s", "time per output token"),
     _objective("latency.ttft_s", "minimize", "s", "time to first token"),
     _objective("latency.output_tokens_per_s", "maximize", "token/s", "output tokens per second"),

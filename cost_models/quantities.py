@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from cost_models import cost, csa, memory, tables, traffic
+from cost_models import composition, cost, csa, memory, tables, traffic
 from cost_models.architecture import mtp_parameters, parameters
 from cost_models.catalogue import Catalogue
-from cost_models.design import Design, System
+from cost_models.design import Design
 from cost_models.evaluation import evaluate
 from cost_models.operators import operators
 
@@ -134,11 +134,25 @@ def _medusa_loses(design: Design | None, catalogue: Catalogue, arguments: dict[s
     return float(times[0] > times[1])
 
 
-def _switch_ratio(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
-    """Rate at which all sockets load weights from host memory, over one host link of another machine."""
-    ours = catalogue.parts(System(accelerator=arguments["of"])).accelerator
-    other = catalogue.parts(System(accelerator=arguments["over"])).accelerator
-    return float(arguments["sockets"] * ours.host_link_bandwidth / other.host_link_bandwidth)
+def _footprint(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
+    """Machines that hold as hot experts what so many TiB of one machine's lower memory hold."""
+    one = _needed(design)
+    size = composition.expert_bytes(one.model)
+    all_of = np.floor(arguments["host_tib"] * 2**40 / size)
+    hot = evaluate(one, catalogue)["composition.hot_experts"]
+    return float(np.ceil(all_of / hot))
+
+
+def _fits(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
+    """1 where the design is feasible, else 0."""
+    return float(evaluate(_needed(design), catalogue).feasible)
+
+
+def _request(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
+    """Seconds from a request to its last token."""
+    one = _needed(design)
+    found = evaluate(one, catalogue)
+    return float(found["latency.ttft_s"] + (one.serving.output_tokens - 1) * found["latency.tpot_s"])
 
 
 def _accelerator_hour(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
@@ -176,7 +190,9 @@ _ALL: dict[str, Quantity] = {
     "pool_pays": _pool_pays,
     "kv_saving": _kv_saving,
     "medusa_loses": _medusa_loses,
-    "switch_ratio": _switch_ratio,
+    "footprint": _footprint,
+    "fits": _fits,
+    "request_s": _request,
     "accelerator_hour_usd": _accelerator_hour,
     "accelerator_watts": _accelerator_watts,
 }

@@ -8,6 +8,7 @@ from cost_models.design import (
     GIB,
     TIERS,
     Attention,
+    Composition,
     Design,
     Engram,
     Host,
@@ -66,6 +67,8 @@ def _models(draw: st.DrawFn) -> Model:
         gated=draw(st.booleans()),
         scale_bytes_per_row=draw(st.sampled_from([0.0, 8.0])),
     )
+    engram = draw(st.sampled_from([None, engram]))
+    composition = Composition(draw(st.integers(1, 500)), draw(st.sampled_from([0.0, 0.25, 1.0])))
     return Model(
         name=draw(st.text(max_size=12)),
         layers=layers,
@@ -74,7 +77,8 @@ def _models(draw: st.DrawFn) -> Model:
         attention=attention,
         dense_width=draw(st.integers(1, 160)) * 128,
         moe=draw(st.sampled_from([None, moe])),
-        engram=draw(st.sampled_from([None, engram])),
+        engram=engram,
+        composition=None if engram else draw(st.sampled_from([None, composition])),
         tied_embeddings=draw(st.booleans()),
         hyper_connections=draw(st.sampled_from([1, 4])),
         weights_dtype=draw(_DTYPES),
@@ -120,6 +124,10 @@ def _designs(draw: st.DrawFn) -> Design:
                 sharing=draw(st.sampled_from(["rank", "numa", "node"])),
             ),
             kv_budget=draw(st.sampled_from([0, 1024, 4096])),
+            composition_tier=draw(st.sampled_from(TIERS)),
+            composition_hot=draw(st.sampled_from([0, 4])),
+            composition_popularity=draw(st.sampled_from([0.0, 1.0])),
+            composition_prefetch=draw(st.booleans()),
             utilisation=draw(st.one_of(st.none(), st.floats(0.01, 1.0))),
         ),
         limits=Limits(ttft_s=draw(_LIMIT), power_w=draw(_LIMIT), bits_per_byte=draw(_LIMIT)),

@@ -16,6 +16,7 @@ from cost_models import designfields as fields
 from cost_models.design import (
     GIB,
     Attention,
+    Composition,
     Design,
     Engram,
     Host,
@@ -172,10 +173,11 @@ def test_a_design_of_many_is_not_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("record", "rules", "nested"),
     [
-        (Model, fields.MODEL, {"attention", "moe", "engram"}),
+        (Model, fields.MODEL, {"attention", "moe", "engram", "composition"}),
         (Attention, fields.ATTENTION, set()),
         (MixtureOfExperts, fields.MIXTURE_OF_EXPERTS, set()),
         (Engram, fields.ENGRAM, set()),
+        (Composition, fields.COMPOSITION, set()),
         (System, fields.SYSTEM, {"host"}),
         (Host, fields.HOST, set()),
         (Serving, fields.SERVING, {"tables"}),

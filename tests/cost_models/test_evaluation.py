@@ -41,6 +41,7 @@ KEYS = {
     "tables": None,
     "speculation": None,
     "kv_compression": None,
+    "composition": None,
     "lookup": {
         "reads_per_token", "bytes_per_token", "unique_fraction", "time_s", "window_s", "stall_s", "hit_rate",
     },
