@@ -32,7 +32,12 @@ _HEADS, _KV_HEADS, _HEAD_DIM = 16, 4, 64
 _NOISE_VALUES = 1 << 20
 _LEAST_SHARE = 2 / 3  # of the kernels of a class that a fit needs
 _EXPERTS = ((512, 32, 4, 256), (256, 64, 6, 64), (1024, 16, 2, 384))  # (hidden, experts, active, width)
-FIGURES = 81  # that `measure` takes, for sharing out its time
+_CACHES = (
+    (16, 4, 64),
+    (8, 8, 64),
+    (4, 4, 128),
+)  # (heads, KV heads, head_dim): keys that queries share, and their own
+FIGURES = 87  # that `measure` takes, for sharing out its time
 
 
 @dataclass
@@ -166,17 +171,17 @@ def _prompts(between: _Streaming) -> _Rows:
 
 
 def _caches(between: _Streaming) -> _Rows:
-    rows, queries = _Rows(), _HEADS * _HEAD_DIM
+    rows = _Rows()
     for sequences in (1, 4, 16):
         for context in (64, 544):
-            for kv_heads in (_KV_HEADS, _HEADS // 2):
-                shape = (sequences, kv_heads, context, _HEAD_DIM)
+            for heads, kv_heads, width in _CACHES:
+                shape, queries = (sequences, kv_heads, context, width), heads * width
                 rings = _ring(shape), _ring(shape)
-                q = torch.rand(sequences, _HEADS, 1, _HEAD_DIM).to(_TYPE)
+                q = torch.rand(sequences, heads, 1, width).to(_TYPE)
                 name = f"attention of {sequences} sequences over {context} tokens"
                 sample = _timed(partial(_cached, q, *rings), name, between)
-                cache = 4.0 * sequences * context * kv_heads * _HEAD_DIM
-                own = 2.0 * sequences * (2 * queries + 2 * kv_heads * _HEAD_DIM)
+                cache = 4.0 * sequences * context * kv_heads * width
+                own = 2.0 * sequences * (2 * queries + 2 * kv_heads * width)
                 rows.add(sample, 4.0 * queries * sequences * context, cache + own, sequences * kv_heads)
     return rows
 
@@ -293,7 +298,7 @@ def _fit(
     cf, cb, ch = times(caches)
     found["decode_attention"] = fit(
         lambda v: rooflines.decode_attention(cf, cb, ch, v).time_s, caches.seconds,
-        {"overhead_s": 2e-5, "compute": 0.05, "memory": 0.5, "per_head_s": 5e-7},
+        {"overhead_s": 2e-5, "compute": 0.05, "memory": 0.2, "per_head_s": 5e-7},
     )  # fmt: skip
     eb = times(passes)[1]
     found["elementwise"] = fit(

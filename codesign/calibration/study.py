@@ -1,86 +1,95 @@
-"""Designs of many kinds measured and predicted on one host: `python -m codesign.calibration.study HARDWARE`.
+"""Designs of many kinds measured and predicted on one host: `python -m codesign.calibration.study HARDWARE --seed N`.
 
-Writes the table of docs/measuring.md. No constant is fitted on these designs: all come from `codesign calibrate`.
+Writes the table of docs/measuring.md. Designs are drawn, so that a seed that nobody has used gives designs that nobody
+has looked at; no constant is fitted on any of them: all come from `codesign calibrate`.
 """
 
 import argparse
+import json
 import sys
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.stats import spearmanr
 
 from codesign import cache
 from codesign.calibration.figure import scatter
-from codesign.calibration.measure import Measurement, measure
+from codesign.calibration.measure import measure
 from cost_models.design import Attention, Design, Engram, MixtureOfExperts, Model, Serving, TablePlacement
-
-_GIB = 2**30
 
 
 @dataclass(frozen=True)
 class Row:
-    """One design of the table."""
+    """One design of the table; document: of `codesign measure`."""
 
     name: str
-    measurement: Measurement
+    document: dict[str, Any]
 
     def errors(self) -> tuple[float, float]:
         """Relative errors of TTFT and TPOT."""
-        measured, predicted = self.measurement.measured(), self.measurement.predicted
+        measured, predicted = self.document["measured"], self.document["predicted"]
         return tuple(predicted[key] / measured[key] - 1 for key in ("ttft_s", "tpot_s"))  # type: ignore[return-value]
 
 
-def designs() -> dict[str, Design]:
-    """Sizes, tiers, prefetch, caches, batches and lengths, each changed by itself and together."""
-    base = _dense(1024, 8)
-    small, large = _dense(512, 6), _dense(1536, 8)
-    return {
-        "512 x 6, no tables": _design(replace(small, engram=None)),
-        "1024 x 8, no tables": _design(replace(base, engram=None)),
-        "1536 x 8, no tables": _design(replace(large, engram=None)),
-        "1024 x 8, no tables, batch 1": _design(replace(base, engram=None), concurrency=1),
-        "1024 x 8, no tables, 512 in": _design(replace(base, engram=None), input_tokens=512, concurrency=4),
-        "512 x 6, DRAM": _design(small, tier="dram"),
-        "1024 x 8, DRAM": _design(base, tier="dram"),
-        "1024 x 8, DRAM, batch 16": _design(base, tier="dram", concurrency=16, input_tokens=128),
-        "512 x 6, SSD, prefetched": _design(small),
-        "1024 x 8, SSD, prefetched": _design(base),
-        "1536 x 8, SSD, prefetched": _design(large),
-        "512 x 6, SSD, synchronous": _design(small, prefetch=False),
-        "1024 x 8, SSD, synchronous": _design(base, prefetch=False),
-        "1024 x 8, SSD, synchronous, batch 1": _design(base, prefetch=False, concurrency=1),
-        "1024 x 8, SSD, synchronous, 16 MiB cache": _design(base, prefetch=False, cache_gib=1 / 64),
-        "1024 x 8, SSD, synchronous, 128 MiB cache": _design(base, prefetch=False, cache_gib=1 / 8),
-        "1024 x 8, SSD, prefetched, 64 MiB cache": _design(base, cache_gib=1 / 16),
-        "512 x 6, 32 experts, no tables": _design(replace(_sparse(512, 6), engram=None), input_tokens=128),
-    }
+_PLACES: tuple[dict[str, Any] | None, ...] = (
+    None,
+    {"tier": "dram"},
+    {"tier": "ssd", "prefetch": True},
+    {"tier": "ssd", "prefetch": False},
+    {"tier": "ssd", "prefetch": False, "cached": True},
+    {"tier": "ssd", "prefetch": True, "cached": True},
+)
 
 
-def _dense(hidden: int, layers: int) -> Model:
-    attention = Attention("gqa", hidden // 64, hidden // 256, 64)
-    engram = Engram((1, layers // 2), 3, 8, 64, 100_000)
+def designs(seed: int, count: int) -> dict[str, Design]:
+    """Designs drawn at random: sizes, tiers, prefetch, caches, batches, lengths; every place of tables in turn.
+
+    Each sixth, the places' first, has experts in every second round.
+    """
+    random, found = np.random.default_rng(seed), {}
+    for number in range(count):
+        place = _PLACES[number % len(_PLACES)]
+        hidden, layers = 256 * int(random.integers(2, 7)), int(random.integers(4, 11))
+        sequences, prompt = int(random.choice([1, 2, 4, 8, 16])), 64 * int(random.integers(1, 9))
+        sparse = place is None and number // len(_PLACES) % 2
+        layers = min(layers, 6) if sparse else layers
+        model = _model(hidden, layers, int(random.choice([2, 4])), random)
+        name = f"{hidden} x {layers}, batch {sequences}, {prompt} in"
+        if place is None:
+            model, name = replace(model, engram=None), f"{name}, no tables"
+            if sparse:
+                experts, active = int(random.choice([16, 32, 64])), int(random.choice([2, 4, 6]))
+                moe = MixtureOfExperts(experts, active, 1, hidden // 4, leading_dense_layers=1)
+                model, name = replace(model, moe=moe), f"{name}, {experts} experts"
+            found[name] = _design(model, sequences, prompt, TablePlacement())
+            continue
+        cached = 2.0 ** int(random.integers(4, 8)) * 2**20 if place.get("cached") else 0.0
+        name += f", {place['tier'].upper()}"
+        name += {True: ", prefetched", False: ", synchronous", None: ""}[place.get("prefetch")]
+        name += f", {cached / 2**20:.0f} MiB cache" if cached else ""
+        placement = TablePlacement(
+            tier=place["tier"], prefetch=place.get("prefetch", True), cache_tier="dram" if cached else "",
+            cache_bytes=cached,
+        )  # fmt: skip
+        found[name] = _design(model, sequences, prompt, placement)
+    return found
+
+
+def _model(hidden: int, layers: int, shared: int, random: np.random.Generator) -> Model:
+    """shared: query heads of a KV head."""
+    attention = Attention("gqa", hidden // 64, hidden // 64 // shared, 64)
+    order, heads = int(random.choice([2, 3])), int(random.choice([4, 8]))
+    width, rows = int(random.choice([32, 64, 128])), int(random.integers(50_000, 150_000))
+    places = random.choice(layers, int(random.integers(1, 4)), replace=False)
+    engram = Engram(tuple(sorted(int(one) for one in places)), order, heads, width, rows)
     return Model(f"{hidden} x {layers}", layers, hidden, 32768, attention, hidden * 11 // 4, engram=engram)
 
 
-def _sparse(hidden: int, layers: int) -> Model:
-    moe = MixtureOfExperts(32, 4, 1, hidden // 2, leading_dense_layers=1)
-    return replace(_dense(hidden, layers), moe=moe)
-
-
-def _design(
-    model: Model,
-    tier: str = "ssd",
-    prefetch: bool = True,
-    cache_gib: float = 0.0,
-    concurrency: int = 8,
-    input_tokens: int = 256,
-) -> Design:
-    placement = TablePlacement(
-        tier=tier, prefetch=prefetch, cache_tier="dram" if cache_gib else "", cache_bytes=cache_gib * _GIB
-    )
-    serving = Serving(input_tokens=input_tokens, output_tokens=24, concurrency=concurrency, tables=placement)
+def _design(model: Model, sequences: int, prompt: int, placement: TablePlacement) -> Design:
+    serving = Serving(input_tokens=prompt, output_tokens=24, concurrency=sequences, tables=placement)
     return Design(model, serving=serving)
 
 
@@ -92,8 +101,8 @@ def markdown(rows: list[Row]) -> str:
         "|---|" + "---:|" * 11,
     ]
     for row in rows:
-        m, p, (ttft, tpot) = row.measurement.measured(), row.measurement.predicted, row.errors()
-        crowd = max(row.measurement.prefill.crowding, row.measurement.decode.crowding)
+        m, p, (ttft, tpot) = row.document["measured"], row.document["predicted"], row.errors()
+        crowd = max(phase["crowding"] for phase in row.document["steps"].values())
         cells = [
             row.name, _ms(m["ttft_s"]), _ms(p["ttft_s"]), f"{ttft:+.0%}", _ms(m["tpot_s"]), _ms(p["tpot_s"]),
             f"{tpot:+.0%}", _ms(m["decode_stall_s"]), _ms(p["decode_stall_s"]), f"{m['hit_rate']:.2f}",
@@ -108,7 +117,7 @@ def summary(rows: list[Row]) -> str:
     errors = np.abs([row.errors() for row in rows])
     ranks = []
     for key in ("ttft_s", "tpot_s"):
-        pairs = [(row.measurement.measured()[key], row.measurement.predicted[key]) for row in rows]
+        pairs = [(row.document["measured"][key], row.document["predicted"][key]) for row in rows]
         ranks.append(float(spearmanr(*zip(*pairs, strict=True)).statistic))
     median, worst = np.median(errors, axis=0), errors.max(axis=0)
     return (
@@ -122,27 +131,35 @@ def _ms(seconds: float) -> str:
 
 
 def main() -> None:
-    """Measure all designs (or those whose names hold --only) and print the table."""
+    """Measure the designs that --save does not hold yet, until the time is up; print the table when all are there."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("hardware", type=Path)
-    parser.add_argument("--only", default="")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--count", type=int, default=24)
+    parser.add_argument(
+        "--save", type=Path, default=Path("study.json"), help="what was measured, to go on from"
+    )
+    parser.add_argument("--minutes", type=float, default=60.0, help="begin no further design after so long")
     parser.add_argument("--figure", type=Path, default=None, help="an SVG to write beside the table")
     options = parser.parse_args()
-    rows: list[Row] = []
-    chosen = {name: design for name, design in designs().items() if options.only in name}
+    started, folder = time.perf_counter(), cache.folder("scratch")
+    chosen = designs(options.seed, options.count)
+    done = json.loads(options.save.read_text()) if options.save.exists() else {}
     for number, (name, design) in enumerate(chosen.items(), 1):
-        print(f"{number}/{len(chosen)} {name}", file=sys.stderr, flush=True)
-        folder = cache.folder("scratch")
-        rows.append(Row(name, measure(design, options.hardware, folder, lambda what: None)))
-        print(
-            f"   TTFT {rows[-1].errors()[0]:+.0%}, TPOT {rows[-1].errors()[1]:+.0%}",
-            file=sys.stderr,
-            flush=True,
-        )
+        if name in done:
+            continue
+        if time.perf_counter() > started + 60 * options.minutes:
+            print(f"{len(done)} of {len(chosen)} designs are measured; go on with the same command")
+            return
+        done[name] = measure(design, options.hardware, folder, lambda what: None).document()
+        options.save.write_text(json.dumps(done, indent=1))
+        errors = Row(name, done[name]).errors()
+        print(f"{number} {name}: TTFT {errors[0]:+.0%}, TPOT {errors[1]:+.0%}", file=sys.stderr, flush=True)
+    rows = [Row(name, done[name]) for name in chosen]
     print(markdown(rows), end="")
     if options.figure is not None:
         points = [
-            (row.name, kind, row.measurement.measured()[key], row.measurement.predicted[key])
+            (row.name, kind, row.document["measured"][key], row.document["predicted"][key])
             for row in rows
             for kind, key in (("TTFT", "ttft_s"), ("TPOT", "tpot_s"))
         ]
