@@ -1,6 +1,6 @@
-"""The figures of docs/medusa.md and docs/snapkv.md, drawn from the cost models.
+"""The figures of the pages about other systems, drawn from the cost models.
 
-python -m benchmarks.acceleration_figures        # writes docs/pictures/medusa.svg and docs/pictures/snapkv.svg
+python -m benchmarks.acceleration_figures        # writes medusa, snapkv, host-experts, training-state.svg
 """
 
 from dataclasses import replace
@@ -8,7 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.traffic_figures import Line, chart, write
-from cost_models import Design, Model, Serving, System, evaluate, read_model
+from cost_models import Design, Model, Serving, System, evaluate, load_catalogue, read_model
+from cost_models.design import GIB, Host
+from cost_models.training import Batch, train
 
 VICUNA = "cost_models/references/llama-2-7b.yaml"
 A100 = System(accelerator="a100-80-sxm", accelerators=1)
@@ -45,11 +47,52 @@ def snapkv(model: Model) -> str:
     return chart(title, "tokens of the prompt", "times as fast", lines)
 
 
+def host_experts(model: Model) -> str:
+    """USD per million tokens by sequences, a curve per place of the experts of a 671-billion model, each that fits."""
+    xeons = Host(dram_bytes=1024 * GIB, sockets=2, cpu="generic-xeon-6980p", dram_tier="mrdimm-8800")
+    small = replace(model, weights_dtype="int4", experts_dtype="nvfp4")
+    free = load_catalogue(None, {"serving.host_handover": 0.0})
+    serving = Serving(input_tokens=1024, output_tokens=512, concurrency=SEQUENCES)
+    moved = replace(serving, routed_experts_on="host")
+    cases = (
+        ("4090, experts on two Xeons", System("rtx-4090", 1, host=xeons), moved, None),
+        ("the same without handover", System("rtx-4090", 1, host=xeons), moved, free),
+        ("8 H100, all on them", System("h100-sxm", 8), replace(serving, tensor_parallel=8), None),
+    )
+    lines = []
+    for colour, (name, system, served, catalogue) in enumerate(cases):
+        found = evaluate(Design(small, system, served), catalogue)
+        fits = np.broadcast_to(found.feasible, SEQUENCES.shape)
+        lines.append(Line(name, SEQUENCES[fits], found["cost.usd_per_mtok"][fits], colour))
+    return chart(
+        "DeepSeek-V3 in 4 bits: cost per million tokens", "sequences in flight", "USD", lines, log_y=True
+    )
+
+
+def training_state(model: Model) -> str:
+    """Seconds per thousand tokens by sequences of an optimizer step, a curve per place of the state."""
+    host = Host(dram_bytes=512e9, ssd_bytes=4e12, ssd_drives=2, ssd_tier="pslc-aidaptiv")
+    design = Design(model, System("rtx-6000-ada", 4, host=host))
+    steps = np.array([8, 16, 32, 64, 128, 256, 512])
+    found = [train(design, Batch(int(count)), load_catalogue()) for count in steps]
+    lines: list[Line] = []
+    for place in np.flatnonzero(found[0].fits):
+        name = f"weights in {found[0].weights[place]}"
+        if str(found[0].activations[place]) == "hbm":
+            took = np.array([1e3 / one.tokens_per_s[place] for one in found])
+            lines.append(Line(name, steps, took, len(lines)))
+    return chart(
+        "Fine-tuning 70B on four cards: time of a thousand tokens", "sequences of a step", "s", lines
+    )
+
+
 def main() -> None:
-    """Write both pictures."""
+    """Write the pictures."""
     model = read_model(VICUNA)
     write("medusa", medusa(model))
     write("snapkv", snapkv(model))
+    write("host-experts", host_experts(read_model("deepseek-v3")))
+    write("training-state", training_state(read_model("llama-3.1-70b")))
 
 
 if __name__ == "__main__":

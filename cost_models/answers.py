@@ -16,6 +16,7 @@ from cost_models.design import DTYPE_BYTES, GIB, Design
 from cost_models.document import Result, breakdown
 from cost_models.evaluation import Evaluation, evaluate
 from cost_models.memory import layout_reasons
+from cost_models.training_cost import TrainingCost
 
 _PLACES = {
     "hbm": "accelerator memory",
@@ -66,6 +67,8 @@ def answers(evaluation: Evaluation, i: int | None = None) -> list[Answer]:
     if design.model.composition is not None:
         sentence = answers_composition.experts(design, result, catalogue)
         found.insert(1, Answer("Which experts are hot, and who waits for one?", sentence))
+    if result.training is not None:
+        found.append(_trained(design, result.training))
     found.append(_loading(design, result, one))
     return found
 
@@ -373,6 +376,21 @@ def _unified(design: Design, result: Result) -> Answer:
             "On a unified-memory machine it would free nothing."
         )
     return Answer("What changes on a unified-memory machine?", sentence)
+
+
+def _trained(design: Design, cost: TrainingCost) -> Answer:
+    assert design.training is not None
+    count, part = (
+        int(np.asarray(design.training.system.accelerators)),
+        str(design.training.system.accelerator),
+    )
+    where = {"hbm": ", its tables sharded over all of them", "dram": ", its tables in host memory", "": ""}
+    fits = "" if cost.short_bytes <= 0 else f" It does not fit: {_size(cost.short_bytes)} are lacking."
+    return Answer(
+        "What does training it cost?",
+        f"{cost.tokens / 1e9:,.4g} billion tokens take {cost.training_days:,.3g} days of {count} x {part}"
+        f"{where[cost.tables]}, and {cost.training_usd:,.0f} USD; {cost.bound} binds.{fits}",
+    )
 
 
 def _loading(design: Design, result: Result, one: Evaluation) -> Answer:

@@ -263,6 +263,28 @@ class Serving:
     utilisation: Number | None = None  # share of hours the system is busy; None: the catalogue's convention
 
 
+def _training_system() -> System:
+    return System("h100-sxm", 64, 8, Host(dram_bytes=2048.0 * GIB))
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """Training a design's model from scratch, on accelerators of its own; what it costs then counts (training_cost.py).
+
+    tokens: of text, 0: tokens_per_parameter for each active parameter. sequences, length: of an optimizer step.
+    dtype: of weights and products, "bf16" or "fp8". tables: "hbm", sharded with their rows sent all to all, or "dram",
+    in host memory; "": whichever is faster.
+    """
+
+    system: System = field(default_factory=_training_system)
+    tokens: float = 0.0
+    tokens_per_parameter: float = 20.0
+    sequences: int = 1024
+    length: int = 4096
+    dtype: str = "bf16"
+    tables: str = ""
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a design must keep to; None: no limit. Each gives a signed violation (> 0: broken)."""
@@ -283,3 +305,4 @@ class Design:
     system: System = field(default_factory=System)
     serving: Serving = field(default_factory=Serving)
     limits: Limits = field(default_factory=Limits)
+    training: TrainingRun | None = None  # None: not asked for

@@ -215,6 +215,15 @@ CACHE = {
     "cache_policy": Rule("text", choices=POLICIES, key="policy"),
 }
 
+TRAINING = {
+    "tokens": Rule("number", 0, 1e18),
+    "tokens_per_parameter": Rule("number", 0, 1e9, above=0),
+    "sequences": _integer(1, 1e9),
+    "length": _integer(1, 1e9),
+    "dtype": Rule("text", choices=("bf16", "fp8")),
+    "tables": Rule("text", choices=("hbm", "dram"), null=""),
+}
+
 LIMITS = {
     "ttft_s": _LIMIT,
     "tpot_s": _LIMIT,

@@ -4,6 +4,7 @@ model:   {config: FILE} or {preset: NAME}, each with *_dtype, mtp_loaded (served
          or the fields of design.Model; either with composition: {experts, router_scale} (many models of that shape)
 system:  accelerator, accelerators, nodes, hbm_gib, host: {*_gib, ssd_drives, cpu, *_tier}
 serving: parallel degrees, phase, tokens, concurrency, tables: {tier, prefetch, sharing, traffic, cache}
+training: {tokens, tokens_per_parameter, sequences, length, dtype, tables, system: as above}         from scratch
 limits:  ttft_s, tpot_s, power_w, capex_usd, usd_per_mtok, bits_per_byte
 prices:  {scenario: NAME, set: {KEY: VALUE}}     what the figures were computed with (written by an export)
 quality: {bits_per_byte, standard_error, fidelity}                 what was trained (written by an export)
@@ -33,6 +34,7 @@ from cost_models.design import (
     Serving,
     System,
     TablePlacement,
+    TrainingRun,
 )
 from cost_models.designfields import Rule
 from cost_models.errors import InputError
@@ -139,14 +141,15 @@ def read_design_file(path: str | Path) -> DesignFile:
 
 def design_file(document: Document, folder: Path) -> DesignFile:
     """A design file that has been parsed; paths in it are relative to `folder`. Raises as `read_design`."""
-    data = _mapping(document, (), ("model", "system", "serving", "limits", "prices", "quality"))
+    data = _mapping(document, (), ("model", "system", "serving", "training", "limits", "prices", "quality"))
     if "model" not in data:
         raise document.error(("model",), "is missing; name a config, a preset, or give its fields")
     design = Design(
         model=_model(document, folder),
-        system=_system(document, folder),
+        system=_system(document, folder, ("system",)),
         serving=_serving(document, folder),
         limits=Limits(**_record(document, ("limits",), Limits, fields.LIMITS)),
+        training=_training(document, folder),
     )
     prices = _mapping(document, ("prices",), ("scenario", "set"))
     overrides = prices.get("set") or {}
@@ -297,9 +300,23 @@ def _check(document: Document, model: Model) -> None:
     )
 
 
-def _system(document: Document, folder: Path) -> System:
-    values = _record(document, ("system",), System, fields.SYSTEM, other=("host",))
-    host = _record(document, ("system", "host"), Host, fields.HOST)
+def _training(document: Document, folder: Path) -> TrainingRun | None:
+    if document.data.get("training") is None:
+        return None
+    path: Path_ = ("training",)
+    values = _record(document, path, TrainingRun, fields.TRAINING, other=("system",))
+    if _get(document, (*path, "system")) is not None:
+        values["system"] = _system(document, folder, (*path, "system"))
+    run = TrainingRun(**values)
+    if run.sequences % int(run.system.accelerators):
+        rule = f"must be a multiple of the {run.system.accelerators} accelerators, got {run.sequences}"
+        raise document.error((*path, "sequences"), rule)
+    return run
+
+
+def _system(document: Document, folder: Path, path: Path_) -> System:
+    values = _record(document, path, System, fields.SYSTEM, other=("host",))
+    host = _record(document, (*path, "host"), Host, fields.HOST)
     for part in (values, host):  # a user's hardware file is found from the design file, wherever one works
         part |= {
             name: str((folder / value).resolve())

@@ -39,6 +39,15 @@ def write_design(
     lines += ["system:", *_block(system, fields.SYSTEM), "  host:", *_block(system.host, fields.HOST, 4)]
     lines += ["serving:", *_block(serving, fields.SERVING)]
     lines += ["  tables:", *_block(serving.tables, fields.TABLES, 4), *_cache(serving.tables)]
+    if design.training is not None:
+        run = design.training
+        lines += [
+            "training:",
+            *_block(run, fields.TRAINING),
+            "  system:",
+            *_block(run.system, fields.SYSTEM, 4),
+        ]
+        lines += ["    host:", *_block(run.system.host, fields.HOST, 6)]
     limits = [line for line in _block(design.limits, fields.LIMITS) if not line.endswith(": null")]
     lines += ["limits:", *limits] if limits else []
     if scenario is not None or overrides:

@@ -1,6 +1,6 @@
 """The JSON document of `codesign evaluate`, from what the models said of a design."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from cost_models.lookup import Lookup, Reads
 from cost_models.memory import Memory, layout_reasons
 from cost_models.parts import Parts
 from cost_models.speculation import Speculation
+from cost_models.training_cost import TrainingCost
 
 # Figures of each record by their names in the document: those that arrays of designs are compared by ...
 _FIGURES = {
@@ -74,6 +75,7 @@ class Result:
     speculation: Speculation
     kv_compression: Compression
     composition: Composed | None = None
+    training: TrainingCost | None = None
 
 
 def columns(design: Design, result: Result) -> dict[str, Number]:
@@ -84,6 +86,10 @@ def columns(design: Design, result: Result) -> dict[str, Number]:
     if result.composition is not None:
         found.update({f"composition.{name}": getattr(result.composition, name) for name in _COMPOSED})
     found.update({f"violations.{name}": amount for name, amount in result.memory.violations.items()})
+    if result.training is not None:
+        found["training.training_usd"] = result.training.training_usd
+        found["training.training_days"] = result.training.training_days
+        found["violations.training"] = result.training.short_bytes
     for name, figure in _LIMITED.items():
         limit = getattr(design.limits, name)
         if limit is not None:
@@ -134,6 +140,7 @@ def document(design: Design, result: Result, quality: Any = None) -> dict[str, A
     found["lookup"]["bytes_per_token"] = result.lookup.bytes_per_token
     found["tables"] = _tables(design)
     found["breakdown"] = breakdown(design, result)
+    found["training"] = None if result.training is None else _training(result.training)
     found["quality"] = _quality(quality, float(np.asarray(result.kv_compression.bits_factor)))
     if design.limits.bits_per_byte is not None and found["quality"] is not None:
         excess = found["quality"]["bits_per_byte"] - float(np.asarray(design.limits.bits_per_byte))
@@ -217,6 +224,12 @@ def _tables(design: Design) -> list[dict[str, Any]]:
         }
         for layer, rows in zip(layers, tables.rows(design.model).sum(axis=(1, 2)), strict=True)
     ]
+
+
+def _training(cost: TrainingCost) -> dict[str, Any]:
+    found = asdict(cost) | {"sequences_at_once": cost.micro}
+    del found["micro"], found["short_bytes"]  # the violation
+    return {name: None if value == "" else value for name, value in found.items()}
 
 
 def _leave_out(design: Design, found: dict[str, Any]) -> None:

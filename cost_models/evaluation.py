@@ -23,6 +23,7 @@ from cost_models import (
     memory,
     records,
     speculation,
+    training_cost,
 )
 from cost_models.catalogue import Catalogue, load_catalogue
 from cost_models.design import Design, Number, System
@@ -132,8 +133,11 @@ def _models(design: Design, catalogue: Catalogue) -> Result:
     rate = served.output_tokens_per_s
     spent = energy.energy(parts, system, work, rate, catalogue)
     money = cost.cost(parts, system, serving, spent, rate, catalogue)
+    trained = None
+    if design.training is not None:
+        trained = training_cost.training_cost(model, design.training, catalogue)
     made = carbon.carbon(parts, system, serving, spent, rate, catalogue)
-    return Result(parts, held, steps, rows, served, spent, money, made, guessed, kept, composed)
+    return Result(parts, held, steps, rows, served, spent, money, made, guessed, kept, composed, trained)
 
 
 def _parts(catalogue: Catalogue, system: System) -> Parts:

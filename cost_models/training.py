@@ -8,7 +8,10 @@ ZeRO-Infinity, arXiv 2104.07857), or on SSD as aiDAPTIV+ keeps it:
     compute = 4 x forward: backward is twice the forward, and activations are computed again from one
               checkpoint a layer (arXiv 1604.06174)
     links: every accelerator gets the weights once forward and once backward, its own part from their tier and
-              the rest from its peers, and gives away the gradients of the others' parts
+              the rest from its peers, and gives away the gradients of the others' parts; what comes from other nodes
+              enters each node once. Routed experts may stay where they are instead, and tokens travel to them
+    tables: their rows lie on all accelerators and travel all to all (arXiv 2601.07372), or in host memory; those
+              that were read are updated, others are not
     optimizer = the state read and written once, on drives, in DRAM or in HBM; not hidden behind the next step
 
 Gradients lie with the weights, or in DRAM where the weights are on SSD: they are added to at every micro step.
@@ -21,8 +24,9 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from cost_models import cost, energy, latency
-from cost_models.architecture import parameters
+from cost_models import constants, cost, energy, latency
+from cost_models import tables as engram_tables
+from cost_models.architecture import layer_groups, parameters
 from cost_models.catalogue import Catalogue
 from cost_models.design import Design, Number, Serving
 from cost_models.errors import InputError
@@ -32,6 +36,8 @@ PLACES = ("hbm", "dram", "ssd")
 _DAY_S = 86400.0
 _LAYERS_AT_HAND = 2  # gathered weights in HBM: the layer that computes and the one that is fetched
 _PASSES = 2  # of the weights over the links in a micro step: forward, and backward with its recomputation
+_TRIPS = 3  # of table rows, and of tokens to experts and back: forward, backward's recomputation, gradients
+_HEAD_PASSES = 3  # of the output head, whose logits are kept: forward, and twice that backward
 
 Floats = NDArray[np.float64]
 
@@ -74,10 +80,13 @@ class Training:
         return np.logical_and.reduce([left >= 0 for left in self.spare.values()])
 
 
-def train(design: Design, batch: Batch, catalogue: Catalogue) -> Training:
+def train(
+    design: Design, batch: Batch, catalogue: Catalogue, tables: str = "hbm", experts: str = "gathered"
+) -> Training:
     """Every placement of weights, optimizer state and activations for a scalar design; its serving is not read.
 
-    Raises InputError where the sequences do not divide into micro steps.
+    tables: tier of the Engram tables and their optimizer state, "hbm" or "dram". experts: "gathered" as all weights, or
+    "stay": each lies whole on one accelerator. Raises InputError where the sequences do not divide into micro steps.
     """
     model, system = design.model, design.system
     ranks, nodes = int(np.asarray(system.accelerators)), int(np.asarray(system.nodes))
@@ -92,18 +101,23 @@ def train(design: Design, batch: Batch, catalogue: Catalogue) -> Training:
     weights, optimizer, activations = placed.T
     gradients = np.where(weights == "hbm", "hbm", "dram")
 
-    count = float(parameters(model).total)
+    counted = parameters(model)
+    count = float(counted.total - counted.tables)
     tokens = batch.micro * batch.length  # of one accelerator in a micro step
     checkpoints = 2.0 * tokens * model.layers * model.hidden * ranks
     state = {"weights": WEIGHT_BYTES * count, "gradients": GRADIENT_BYTES * count,
              "optimizer": OPTIMIZER_BYTES * count, "activations": checkpoints}  # fmt: skip
     where = {"weights": weights, "gradients": gradients, "optimizer": optimizer, "activations": activations}
-    held = {
-        tier: sum(np.where(where[name] == tier, size, 0.0) for name, size in state.items()) for tier in PLACES
+    held: dict[str, Floats] = {
+        tier: np.sum([np.where(where[name] == tier, size, 0.0) for name, size in state.items()], axis=0)
+        for tier in PLACES
     }
 
+    rows = _rows(design, batch, tables)
+    held[tables] = held[tables] + rows.state
+    gathered = count - (counted.by_part["routed_experts"] if experts == "stay" else 0)
     # beside its share of the state an accelerator holds whole layers, their gradients, and one layer's activations
-    layer = count / model.layers
+    layer = gathered / model.layers
     inner = max(model.dense_width, model.moe.active_experts * model.moe.expert_width if model.moe else 0)
     working = (
         (_LAYERS_AT_HAND * WEIGHT_BYTES + GRADIENT_BYTES) * layer
@@ -129,17 +143,25 @@ def train(design: Design, batch: Batch, catalogue: Catalogue) -> Training:
         + state["gradients"] * off["gradients"]
         + 2 * checkpoints * off["activations"]
     )
-    shared = (fetched + state["gradients"]) * (ranks - 1)
+    exchanged = (_PASSES * WEIGHT_BYTES + GRADIENT_BYTES) * gathered  # each accelerator's
+    sent, sent_far = _to_experts(design, batch) if experts == "stay" else (0.0, 0.0)
+    around = sent + (rows.moved if tables == "hbm" else 0.0)
+    shared = (exchanged + around) * (ranks - 1)
+    entering = (exchanged + (sent_far + rows.moved) * ranks / nodes) * (nodes - 1) / nodes  # of one node
     through_dram = (
         fetched * on["dram"]["weights"]
         + 2 * state["gradients"] * on["dram"]["gradients"]
         + 2 * checkpoints * on["dram"]["activations"]
     )
+    if tables == "dram":
+        own, through_dram = own + rows.moved * ranks, through_dram + rows.moved * ranks
     read = fetched * on["ssd"]["weights"] + checkpoints * on["ssd"]["activations"]
     spilled = checkpoints * on["ssd"]["activations"]
     terms = {
-        "compute": np.broadcast_to(4.0 * steps.prefill_s, own.shape),
-        "links": own / ranks / a.host_link_bandwidth + shared / ranks / a.scale_up_bandwidth,
+        "compute": np.broadcast_to(4.0 * steps.prefill_s + _head_s(steps, tokens), own.shape),
+        "links": own / ranks / a.host_link_bandwidth
+        + shared / ranks / a.scale_up_bandwidth
+        + entering / (ranks / nodes * parts.node.network_bandwidth),
         "dram": _seconds(through_dram / nodes, dram.bandwidth),
         "ssd": _seconds(read / nodes, reads) + _seconds(spilled / nodes, writes),
     }
@@ -148,6 +170,11 @@ def train(design: Design, batch: Batch, catalogue: Catalogue) -> Training:
     # the processor updates what lies outside HBM, and is bound by its memory
     update = updated / ranks / a.memory_bandwidth * on["hbm"]["optimizer"]
     update = update + _seconds(updated / nodes * off["optimizer"], dram.bandwidth)
+    update = update + (
+        rows.updated / ranks / a.memory_bandwidth
+        if tables == "hbm"
+        else _seconds(np.asarray(rows.updated / nodes), dram.bandwidth)
+    )
     drives = _seconds(OPTIMIZER_BYTES * count / nodes * on["ssd"]["optimizer"], reads)
     optimizer_s = np.maximum(update, drives + _seconds(state_written / nodes, writes))
     step = micro_steps * np.maximum.reduce(list(terms.values())) + optimizer_s
@@ -169,6 +196,50 @@ def train(design: Design, batch: Batch, catalogue: Catalogue) -> Training:
         _life(per_day, host.ssd_bytes, ssd.writes_per_day, catalogue), np.asarray(spent.j_per_token),
         np.asarray(money.usd_per_mtok),
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Engram tables in training, bytes: state of all, moved by one accelerator in a micro step, updated in a step."""
+
+    state: float
+    moved: float
+    updated: float
+
+
+def _rows(design: Design, batch: Batch, tables: str) -> _Rows:
+    """As if no two tokens of a step read the same row: an upper bound, which real text stays well below."""
+    model = design.model
+    if model.engram is None:
+        return _Rows(0.0, 0.0, 0.0)
+    count, width = parameters(model).tables, model.engram.head_dim
+    values = engram_tables.reads_per_token(model) * width
+    touched = min(float(count), float(values) * batch.sequences * batch.length)
+    return _Rows(
+        state=(WEIGHT_BYTES + OPTIMIZER_BYTES) * count,
+        moved=_TRIPS * WEIGHT_BYTES * float(values) * batch.micro * batch.length,
+        updated=(2 * OPTIMIZER_BYTES + GRADIENT_BYTES + WEIGHT_BYTES) * touched,
+    )
+
+
+def _to_experts(design: Design, batch: Batch) -> tuple[float, float]:
+    """Bytes that one accelerator sends to experts and back in a micro step; of these those that could leave its node.
+
+    A token is sent to each of its experts, but to another node at most once (arXiv 2412.19437, section 3.2.2).
+    """
+    model, nodes = design.model, float(np.asarray(design.system.nodes))
+    if model.moe is None:
+        return 0.0, 0.0
+    layers = sum(len(group.layers) for group in layer_groups(model) if group.experts)
+    once = 2.0 * _TRIPS * WEIGHT_BYTES * model.hidden * layers * batch.micro * batch.length
+    return once * model.moe.active_experts, once * min(model.moe.active_experts, nodes)
+
+
+def _head_s(steps: latency.Steps, tokens: int) -> float:
+    """Seconds of the output head over all tokens; a prefill has computed it for the last of each sequence."""
+    a, model = steps.parts.accelerator, steps.model
+    share = constants.of(constants.key(str(a.name)))["gemm_bf16"]["compute"]
+    return float(_HEAD_PASSES * 2.0 * tokens * model.hidden * model.vocab / (share * a.peak_flops["bf16"]))
 
 
 def _forward(design: Design, batch: Batch, catalogue: Catalogue) -> latency.Steps:

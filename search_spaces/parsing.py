@@ -9,13 +9,13 @@ from pydantic import TypeAdapter
 
 import cost_models
 from cost_models import traffic
-from cost_models.design import Limits, Model
+from cost_models.design import GIB, Host, Limits, Model, System, TrainingRun
 from cost_models.errors import InputError
 from cost_models.yamlfile import Document, Path_
 from search_spaces.fields import ENGRAM, ROWS, SHARE, TABLES, collect
 from search_spaces.parameters import Condition, Parameter, layers_of
 from search_spaces.reading import one_of, read
-from search_spaces.schema import SpaceFile
+from search_spaces.schema import SpaceFile, TrainingSpec
 from search_spaces.space import Space
 
 MOST_SUBSETS = 4096
@@ -34,6 +34,7 @@ def parse(text: str, file: str, base: Model | None = None) -> Space:
     own += collect("serving", spec.serving, fixed, skip=("phase",))
     fixed["serving.tables.traffic"] = _profile(spec, document, file)
     parameters = _with_implied(_checked(own, fixed, document), fixed)
+    objectives = _objectives(spec, document)
     space = Space(
         name=spec.name or Path(file).stem,
         description=spec.description,
@@ -41,12 +42,13 @@ def parse(text: str, file: str, base: Model | None = None) -> Space:
         model_parameters=tuple(p for p in parameters if p.name.startswith("model.")),
         hardware_parameters=tuple(p for p in parameters if not p.name.startswith("model.")),
         fixed=fixed,
-        objectives=_objectives(spec, document),
+        objectives=objectives,
         constraints=Limits(**spec.constraints.model_dump()),
         quality=spec.quality,
         text=text,
         file=file,
         phase=spec.serving.phase or "",
+        training=_training(spec, objectives, document),
     )
     _check_model(space, document)
     return space
@@ -140,6 +142,24 @@ def _objectives(spec: SpaceFile, document: Document) -> tuple[str, ...]:
         if name not in known:
             raise document.error(("objectives", index), one_of(known, name))
     return objectives
+
+
+def _training(spec: SpaceFile, objectives: tuple[str, ...], document: Document) -> TrainingRun | None:
+    """The training that objectives ask the cost of; None where nothing asks for one."""
+    own = spec.training
+    if own is None:
+        if not any(cost_models.OBJECTIVES[name].figure.startswith("training.") for name in objectives):
+            return None
+        own = TrainingSpec()
+    if own.accelerator not in cost_models.load_catalogue().accelerators():
+        raise document.error(
+            ("training", "accelerator"), one_of(cost_models.load_catalogue().accelerators(), own.accelerator)
+        )
+    host = Host(dram_bytes=own.dram_gib * GIB, ssd_bytes=own.ssd_gib * GIB, ssd_drives=own.ssd_drives)
+    return TrainingRun(
+        System(own.accelerator, own.accelerators, own.nodes, host), own.tokens or 0.0, own.tokens_per_parameter,
+        own.sequences, own.length, own.dtype, own.tables or "",
+    )  # fmt: skip
 
 
 def _check_model(space: Space, document: Document) -> None:

@@ -265,6 +265,35 @@ class ServingSpec(Strict):
     tables: TablesSpec = TablesSpec()
 
 
+class TrainingSpec(Strict):
+    """Training every candidate from scratch, for the objectives training_usd and training_days; nothing here is free.
+
+    tokens null: tokens_per_parameter for each active parameter. tables null: hbm or dram, whichever is faster.
+    """
+
+    accelerator: str = "h100-sxm"
+    accelerators: Count = 64
+    nodes: Count = 8
+    dram_gib: Amount = 2048.0
+    ssd_gib: Amount = 0.0
+    ssd_drives: Whole = 0
+    tokens: Positive | None = None
+    tokens_per_parameter: Positive = 20.0
+    sequences: Count = 1024
+    length: Count = 4096
+    dtype: Literal["bf16", "fp8"] = "bf16"
+    tables: Literal["hbm", "dram"] | None = None
+
+    @model_validator(mode="after")
+    def _divides(self) -> "TrainingSpec":
+        if self.sequences % self.accelerators:
+            raise _rule(
+                "sequences",
+                f"must be a multiple of the {self.accelerators} accelerators, got {self.sequences}",
+            )
+        return self
+
+
 class ConstraintsSpec(Strict):
     """Limits that a feasible design keeps to."""
 
@@ -312,6 +341,7 @@ class SpaceFile(Strict):
     model: ModelSpec
     system: SystemSpec
     serving: ServingSpec = ServingSpec()
+    training: TrainingSpec | None = None
     objectives: Annotated[list[str], Field(min_length=1)] | None = None
     constraints: ConstraintsSpec = ConstraintsSpec()
     quality: QualitySpec | None = None

@@ -7,7 +7,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cost_models.design import GIB, Design, Engram, Host, Limits, Model, Serving, System, TablePlacement
+from cost_models.design import (
+    GIB,
+    Design,
+    Engram,
+    Host,
+    Limits,
+    Model,
+    Serving,
+    System,
+    TablePlacement,
+    TrainingRun,
+)
 from cost_models.errors import InputError
 from search_spaces import budget, hardware
 from search_spaces.blocks import with_blocks
@@ -25,7 +36,8 @@ class Space:
     """What may be chosen, and what is asked of it.
 
     objectives: names of `cost_models.OBJECTIVES`, "bits_per_byte" among them where quality is measured.
-    constraints: the limits; quality: how the proxy is trained, or None where nothing is.
+    constraints: the limits; quality: how the proxy is trained, or None where nothing is; training: the run from
+        scratch whose cost counts, or None.
     fixed: the values that are not free, by the names parameters have.
     """
 
@@ -41,6 +53,7 @@ class Space:
     text: str = field(repr=False, compare=False)
     file: str = field(compare=False)
     phase: str = ""
+    training: TrainingRun | None = None
     _grids: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -209,7 +222,7 @@ class Space:
             host=Host(**host),
             hbm_bytes=None if hbm is None else hbm * GIB,
         )
-        return Design(model, system, serving, self.constraints)
+        return Design(model, system, serving, self.constraints, self.training)
 
 
 _PLAIN_MODEL_FIELDS = ("medusa_heads", "weights_dtype", "experts_dtype", "tables_dtype", "kv_dtype")

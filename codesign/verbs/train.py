@@ -32,6 +32,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--micro", type=positive, metavar="N", default=1, help="sequences of an accelerator at once"
     )
+    parser.add_argument(
+        "--tables", choices=("hbm", "dram"), default="hbm", help="where Engram tables lie, if there are any"
+    )
+    parser.add_argument(
+        "--experts",
+        choices=("gathered", "stay"),
+        default="gathered",
+        help="gathered layer by layer, or each on one accelerator with tokens sent to it",
+    )
     parser.add_argument("--all", action="store_true", help="also the placements that do not fit")
     add_prices(parser)
 
@@ -49,7 +58,7 @@ def run(options: argparse.Namespace) -> Answer:
         shipped if shipped.exists() else options.design, options.scenario, overrides(options)
     )
     batch = Batch(options.sequences, options.length, options.micro)
-    found = train(specification.design, batch, specification.catalogue())
+    found = train(specification.design, batch, specification.catalogue(), options.tables, options.experts)
     order = np.lexsort((found.step_s, ~found.fits))
     rows = [_document(found, int(i)) for i in order]
     return Answer(rows, lambda: _text(rows, options.all))

@@ -26,6 +26,7 @@ from cost_models.design import (
     Serving,
     System,
     TablePlacement,
+    TrainingRun,
 )
 from cost_models.designfile import read_design, read_design_file
 from cost_models.designwriter import write_design
@@ -183,6 +184,7 @@ def test_a_design_of_many_is_not_written(tmp_path: Path) -> None:
         (Serving, fields.SERVING, {"tables"}),
         (TablePlacement, {**fields.TABLES, **fields.CACHE}, set()),
         (Limits, fields.LIMITS, set()),
+        (TrainingRun, fields.TRAINING, {"system"}),
     ],
 )
 def test_every_field_of_the_records_can_be_written(
