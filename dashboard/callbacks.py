@@ -1,39 +1,27 @@
-"""What happens on a click: thin, one file. Every callback reads the view, calls pure functions, returns."""
+"""What happens on a click: thin, one file. Every callback reads the view, calls pure functions, returns.
+
+A control's change goes from `assets/page.js` as an event to one callback, `change_view`, which owns the view and
+answers with everything that is seen first. What lies below, and the other pages, follow it.
+"""
 
 from dataclasses import replace
 from typing import Any
 
-from dash import ALL, ClientsideFunction, Dash, Input, Output, Patch, State, ctx, no_update
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, no_update
 from dash.exceptions import PreventUpdate
 
 from cost_models.errors import CodesignError
-from dashboard import (
-    compare,
-    consequences,
-    controls,
-    details,
-    grid,
-    interactions,
-    layout,
-    phase,
-    report,
-    takehome,
-    words,
-)
+from dashboard import controls, drawings, grid, interactions, layout, phase, report, takehome, words
 from dashboard.designs import Designs
 from dashboard.desk import Desk
+from dashboard.drawings import AT_ONCE, LATER
 from dashboard.figures import flip, front, insight, parallel
-from dashboard.figures.style import Figure
 from dashboard.shelf import Shelf
 from dashboard.view import View
 
 VIEW = State("view", "data")
-VERSION = Input("version", "data")
-_LIMITS = {"type": "limit", "column": ALL}
-_BOUNDS = {"type": "bound", "column": ALL, "end": ALL}
-_CHANGES = {"type": "change", "quantity": ALL}
-_ASKED = {"type": "asked", "quantity": ALL}
-_PARTS = {"type": "part", "of": ALL}
+_WORDS = ("verdict", "left-over", "changed", "choices")
+_PANELS = ("details", "comparison", "saved")
 
 
 def register(app: Dash, shelf: Shelf) -> None:
@@ -43,10 +31,6 @@ def register(app: Dash, shelf: Shelf) -> None:
     _drawing(app, shelf)
     _taking_home(app, shelf)
     _in_the_browser(app)
-
-
-def _part(name: str) -> Input:
-    return Input({"type": "part", "of": name}, "data")
 
 
 def _opening(app: Dash, shelf: Shelf) -> None:
@@ -65,12 +49,14 @@ def _opening(app: Dash, shelf: Shelf) -> None:
             # the address names the study, so that a link stays with it when a newer one is made
             view = desk.complete(replace(view, study=name))
             designs = desk.designs(view)
-            return layout.page(
-                designs,
-                view,
-                desk.source.catalogue(replace(view, change={})),
-                _front(desk, designs, view, None),
-            )
+            drawn = drawings.tokens(designs, view, {})
+            content = {
+                **drawings.sentences(designs, view),
+                **drawings.panels(desk, designs, view, set(_PANELS)),
+            }
+            catalogue = desk.source.catalogue(replace(view, change={}))
+            figure = drawings.figure(desk, designs, view)
+            return layout.page(designs, view, catalogue, figure, content, drawn)
         except CodesignError as error:
             return layout.problem(str(error), view)
 
@@ -81,212 +67,124 @@ def _opening(app: Dash, shelf: Shelf) -> None:
         State("version", "data"),
         VIEW,
     )
-    def look_for_new_trials(clock: int | None, version: int | None, query: str) -> tuple[Any, Any]:
+    def look_for_new_trials(_: int | None, version: int | None, query: str) -> tuple[Any, Any]:
         desk = shelf.desk(View.parse(query).study)
         try:
             now = desk.refresh()
         except CodesignError as error:
             return no_update, f"not updated: {error}"
-        if now == version and clock:
+        if now == version:
             raise PreventUpdate
         return now, words.counts(desk.designs(View()))
 
 
 def _changing(app: Dash, shelf: Shelf) -> None:
-    """One callback owns the view: every control is an input of it, and what a brush moves is its output."""
-    plain = ["axis-x", "axis-y", "axis-z", "axis-colour", "log", "front-only", "scenario", "page-choice",
-             "flip-x", "flip-y", "flip-of"]  # fmt: skip
+    """One callback owns the view; in its answer is what is seen first."""
 
     @app.callback(
-        Output("view", "data"),
-        Output(_PARTS, "data"),
-        Output(_LIMITS, "value"),
-        Output(_CHANGES, "value"),
-        Output("scenario", "value"),
-        Output("table", "filterModel"),
-        Output(_BOUNDS, "value"),
-        Output(_ASKED, "value"),
-        [Input(name, "value") for name in plain],
-        Input(_LIMITS, "value"),
-        Input(_CHANGES, "value"),
-        Input(_BOUNDS, "value"),
-        Input(_ASKED, "value"),
-        [
-            Input("click", "data"),
-            Input("brush", "data"),
-            Input("parallel", "restyleData"),
-            Input("table", "cellClicked"),
-        ],
-        Input("table", "filterModel"),
-        [Input(name, "n_clicks") for name in ("reset", "theme-button", "save")],
-        Input({"type": "act", "do": ALL, "on": ALL}, "n_clicks"),
-        VIEW,
-        State(_PARTS, "data"),
-        State("save-name", "value"),
-        State("table", "filterModel"),
-    )
-    def change_view(*inputs: Any) -> tuple[Any, ...]:
-        query, parts, name, model = inputs[-4:]
-        desk = shelf.desk(View.parse(query).study)
-        if (
-            not ctx.triggered_id
-        ):  # the page has just been made; the drawings wait for an answer, as Dash has it
-            rest = [
-                [no_update] * len(part) if isinstance(part, list) else no_update
-                for part in ctx.outputs_list[2:]
-            ]
-            return query, parts, *rest
-        after = _after(desk, desk.complete(View.parse(query)), name)
-        designs = desk.designs(after)
-        now = layout.parts(designs, after)
-        order = [item["id"]["of"] for item in ctx.outputs_list[1]]
-        moved = [no_update if old == now[part] else now[part] for part, old in zip(order, parts, strict=True)]
-        if all(value is no_update for value in moved):
+        output={
+            "view": Output("view", "data"),
+            "drawn": Output("drawn", "data"),
+            "controls": Output("controls", "data"),
+            "problem": Output("problem", "children"),
+            "front": Output("front", "figure"),
+            **{name: Output(name, "children") for name in (*_WORDS, *_PANELS)},
+            **{part: Output(f"{part}-asked", "data") for part in LATER},
+        },
+        inputs={"event": Input("event", "data")},
+        state={"query": VIEW, "drawn": State("drawn", "data"),
+               "later": {part: State(f"{part}-asked", "data") for part in LATER}},
+        prevent_initial_call=True,
+    )  # fmt: skip
+    def change_view(
+        event: dict[str, Any] | None, query: str, drawn: dict[str, str], later: dict[str, str]
+    ) -> dict[str, Any]:
+        if not event:
             raise PreventUpdate
-        # a slider that the user holds is left alone; all others follow the view
-        held = ctx.triggered_id
-        scales = controls.limited(desk.designs(View()))
-        handles = [
-            no_update if item["id"] == held or item["id"]["column"] not in scales
-            else controls.positions(scales[item["id"]["column"]], after, item["id"]["column"])
-            for item in ctx.outputs_list[2]
-        ]  # fmt: skip
-        catalogue = desk.source.catalogue(replace(after, change={}))
-        levers = [
-            no_update if item["id"] == held else controls.lever(item["id"]["quantity"], after, catalogue)
-            for item in ctx.outputs_list[3]
-        ]
-        # limits stand in the headings of the table too, as filters
-        headings = grid.filters(designs, after, model or {})
-        shown = no_update if headings == (model or {}) else headings
-        fields = [controls.bounds(designs, after, item["id"]["column"])[item["id"]["end"] == "high"]
-                  for item in ctx.outputs_list[6]]  # fmt: skip
-        asked = [controls.asked(item["id"]["quantity"], after) for item in ctx.outputs_list[7]]
-        return after.query(), moved, handles, levers, after.scenario or "study", shown, fields, asked
+        answer: dict[str, Any] = dict.fromkeys(
+            ("view", "drawn", "front", *_WORDS, *_PANELS, *LATER), no_update
+        )
+        answer |= {"controls": {"ack": event["seq"]}, "problem": ""}
+        before = View.parse(query)
+        try:
+            desk = shelf.desk(before.study)
+            view = _after(desk, desk.complete(before), event["events"])
+            designs = desk.designs(view)
+        except CodesignError as error:
+            return {**answer, "problem": f"Not done: {error}"}
+        now = drawings.tokens(designs, view, {**drawn, **later})
+        stale = {part for part in AT_ONCE if now[part] != drawn[part]}
+        if "front" in stale:
+            answer["front"] = drawings.figure(desk, designs, view, event.get("zoom"))
+        if "words" in stale:
+            answer |= drawings.sentences(designs, view)
+        answer |= drawings.panels(desk, designs, view, stale)
+        answer |= {part: now[part] for part in LATER if now[part] != later[part]}
+        if view.query() != query:
+            answer["view"] = view.query()
+        if stale:
+            answer["drawn"] = {part: now[part] for part in AT_ONCE}
+        return {**answer, "controls": _said(desk, designs, view, event, stale)}
 
 
-def _after(desk: Desk, view: View, name: str | None) -> View:
-    """The view after everything that triggered the running callback."""
+def _after(desk: Desk, view: View, events: list[dict[str, Any]]) -> View:
+    """The view after what the user did, one thing after another."""
     scales = controls.limited(desk.designs(View()))
-    for event in ctx.triggered:
-        identity = ctx.triggered_prop_ids[event["prop_id"]]
-        designs = desk.designs(view)
-        if event["prop_id"] == "table.filterModel":
-            view = grid.limited(designs, view, event["value"] or {}, view)
-        elif identity == "save":
-            view = interactions.save(view, name, designs) if event["value"] else view
+    for event in events:
+        designs, control, value = desk.designs(view), event["id"], event["value"]
+        if control == "headings":
+            view = grid.limited(designs, view, value or {}, view)
         else:
-            view = desk.complete(interactions.apply(view, identity, event["value"], designs, scales))
+            view = desk.complete(interactions.apply(view, control, value, designs, scales))
     return view
 
 
+def _said(desk: Desk, designs: Designs, view: View, event: dict[str, Any], stale: set[str]) -> dict[str, Any]:
+    """What the browser does by itself after an answer: controls that follow the view, rings, rows of the table."""
+    catalogue = desk.source.catalogue(replace(view, change={}))
+    return {
+        "ack": event["seq"],
+        "all": controls.values(designs, view, catalogue, controls.limited(desk.designs(View()))),
+        # limits stand in the headings of the table too, as filters
+        "filters": grid.filters(designs, view, event.get("filters") or {}),
+        "rings": front.rings(designs, view) if "rings" in stale and "front" not in stale else None,
+        "refill": "table" in stale,
+    }
+
+
 def _drawing(app: Dash, shelf: Shelf) -> None:
-    @app.callback(
-        Output("front", "figure"), Output("drawn", "data"),
-        _part("front"), VERSION, VIEW, State("zoom", "data"), State("drawn", "data"),
-    )  # fmt: skip
-    def draw_front(
-        _: str, version: int | None, query: str, zoom: dict[str, Any] | None, drawn: list[str]
-    ) -> tuple[Any, list[str]]:
-        view = _seen(_, version, query)
-        desk = shelf.desk(view.study)
-        designs = desk.designs(view)
-        now = layout.drawn(designs, view)
-        if now == drawn:
-            raise PreventUpdate
-        return _front(desk, designs, view, zoom), now
+    """What follows an answer: below on the page, or on another one."""
 
-    @app.callback(
-        Output("front", "figure", allow_duplicate=True), _part("chosen"), Input("drawn", "data"), VIEW,
-        prevent_initial_call=True,
-    )  # fmt: skip
-    def ring_chosen(_: str, drawn: list[str], query: str) -> Any:
-        view = View.parse(query)
-        desk = shelf.desk(view.study)
-        designs = desk.designs(view)
-        # a figure that has just been drawn has its rings, unless others were asked for while it was made
-        if not len(designs) or (ctx.triggered_id == "drawn" and drawn == layout.drawn(designs, view)):
-            raise PreventUpdate
-        change = Patch()
-        change["data"][0], change["data"][1] = front.chosen(designs, view)
-        return change
-
-    @app.callback(Output("parallel", "figure"), _part("parallel"), VERSION, VIEW)
-    def draw_parallel(_: str, version: int | None, query: str) -> Any:
-        view = _seen(_, version, query)
-        desk = shelf.desk(view.study)
+    @app.callback(Output("parallel", "figure"), Input("parallel-asked", "data"), VIEW)
+    def draw_parallel(asked: str, query: str) -> Any:
+        desk, view = _seen(shelf, asked, query)
         return parallel.draw(desk.designs(view), view)
 
+    @app.callback(Output("reasons", "children"), Input("reasons-asked", "data"), VIEW)
+    def show_reasons(asked: str, query: str) -> list[Any]:
+        desk, view = _seen(shelf, asked, query)
+        return drawings.reasons(desk, desk.designs(view), view)
+
     @app.callback(
-        Output("verdict", "children"), Output("left-over", "children"), Output("changed", "children"),
-        Output("choices", "children"), _part("verdict"), VERSION, VIEW,
+        Output("flip", "figure"), Output("flip-words", "children"), Output("flip-left", "data"),
+        Input("flip-asked", "data"), Input("flip-again", "data"), VIEW,
     )  # fmt: skip
-    def say_verdict(_: str, version: int | None, query: str) -> tuple[str, str, str, list[Any]]:
-        view = _seen(_, version, query)
-        desk = shelf.desk(view.study)
-        designs = desk.designs(view)
-        changed = "" if designs.ghost is None else consequences.changed(designs.ghost, designs)
-        return (
-            words.verdict(designs, view),
-            words.left(designs, view),
-            changed,
-            controls.choices(designs, view),
-        )
-
-    @app.callback(
-        Output({"type": "asked", "quantity": ALL}, "placeholder"), _part("verdict"), VERSION, VIEW,
-    )  # fmt: skip
-    def say_usual(_: str, version: int | None, query: str) -> list[str]:
-        view = _seen(_, version, query)
-        desk = shelf.desk(view.study)
-        catalogue = desk.source.catalogue(replace(view, change={}))
-        return [controls.usually(item["id"]["quantity"], catalogue) for item in ctx.outputs_list]
-
-    @app.callback(
-        Output("details", "children"), Output("reasons", "children"), _part("details"), VERSION, VIEW
-    )
-    def show_details(_: str, version: int | None, query: str) -> tuple[list[Any], list[Any]]:
-        view = _seen(_, version, query)
-        desk = shelf.desk(view.study)
-        designs = desk.designs(view)
-        trial = designs.opened(view)
-        document = {} if trial is None else desk.document(trial, view)
-        return details.panel(designs, view, document, {} if trial is None else desk.source.parts(trial, view))
-
-    @app.callback(Output("comparison", "children"), _part("comparison"), VERSION, VIEW)
-    def show_comparison(_: str, version: int | None, query: str) -> list[Any]:
-        view = _seen(_, version, query)
-        desk = shelf.desk(view.study)
-        return compare.panel(desk.designs(view), view)
-
-    @app.callback(Output("saved", "children"), _part("saved"), VIEW)
-    def show_saved(_: str, query: str) -> list[Any]:
-        return controls.saved(View.parse(query))
-
-    @app.callback(Output("flip", "figure"), Output("flip-words", "children"), _part("flip"), VERSION, VIEW)
-    def draw_phases(_: str, version: int | None, query: str) -> tuple[Any, str]:
-        view = _seen(_, version, query)
-        desk = shelf.desk(view.study)
-        if view.page != "flip":
-            raise PreventUpdate
+    def draw_phases(asked: str, _: int | None, query: str) -> tuple[Any, str, int]:
+        desk, view = _seen(shelf, asked, query)
         designs = desk.designs(view)
         key = (designs.version, "flip", view.part("flip_x", "flip_y", "change", "scenario", "limits", "only"))
-        winners = desk.keep(
-            key, lambda: phase.compute(designs, view, desk.source.fields(), desk.source.field)
-        )
-        phases = phase.named(winners, designs, view.flip_of)
-        return flip.draw(phases, view, phase.history()), phase.reading(phases, designs, view)
+        screening = desk.keep(key, lambda: phase.Screening(view, desk.source.fields(), desk.source.field))
+        phases = phase.named(screening.go_on(), designs, view.flip_of)
+        return flip.draw(phases, view, phase.history()), phase.reading(phases, designs, view), phases.left
 
-    @app.callback(Output("insight-cards", "children"), _part("insight"), VERSION, VIEW)
-    def draw_insight(_: str, version: int | None, query: str) -> list[Any]:
-        view = _seen(_, version, query)
-        desk = shelf.desk(view.study)
-        if view.page != "insight":
-            raise PreventUpdate
+    @app.callback(Output("insight-cards", "children"), Input("insight-asked", "data"), VIEW)
+    def draw_insight(asked: str, query: str) -> list[Any]:
+        desk, view = _seen(shelf, asked, query)
         designs = desk.designs(view)
         trial = designs.opened(view)
         design = None if trial is None else desk.source.design(trial, view)
-        return [layout.insight(card) for card in insight.cards(designs, view, design)]
+        found = insight.cards(designs, view, design, desk.source.confirmed())
+        return [layout.insight(card) for card in found]
 
     @app.callback(Output("table", "getRowsResponse"), Input("table", "getRowsRequest"), VIEW)
     def fill_table(request: dict[str, Any] | None, query: str) -> dict[str, Any]:
@@ -297,17 +195,13 @@ def _drawing(app: Dash, shelf: Shelf) -> None:
         return grid.answer(desk.designs(view), view, request)
 
 
-def _front(desk: Desk, designs: Designs, view: View, zoom: dict[str, Any] | None) -> Figure:
-    key = (designs.version, "references", view.part("change", "scenario"))
-    references = desk.keep(key, lambda: desk.source.references(view))
-    return front.draw(designs, view, references, zoom)
-
-
-def _seen(part: str | None, version: int | None, query: str) -> View:
-    """The view, once the page has both a view and a version of the designs."""
-    if part is None or version is None:
+def _seen(shelf: Shelf, asked: str, query: str) -> tuple[Desk, View]:
+    """The study and the view of a part that is asked for; nothing is while its page is not looked at."""
+    if not asked:
         raise PreventUpdate
-    return View.parse(query)
+    view = View.parse(query)
+    desk = shelf.desk(view.study)
+    return desk, desk.complete(view)
 
 
 def _taking_home(app: Dash, shelf: Shelf) -> None:
@@ -329,22 +223,23 @@ def _taking_home(app: Dash, shelf: Shelf) -> None:
         return {"content": report.page(designs, view), "filename": takehome.file_name(designs.study, "html")}
 
     @app.callback(
-        Output("download", "data", allow_duplicate=True), Output("problem", "children"),
-        Input({"type": "export", "trial": ALL, "what": ALL}, "n_clicks"), VIEW, prevent_initial_call=True,
+        Output("download", "data", allow_duplicate=True), Output("problem", "children", allow_duplicate=True),
+        Input("wanted", "data"), VIEW, prevent_initial_call=True,
     )  # fmt: skip
-    def export_design(clicks: list[int | None], query: str) -> tuple[Any, str]:
-        if not any(clicks) or not isinstance(ctx.triggered_id, dict):
+    def export_design(wanted: dict[str, Any] | None, query: str) -> tuple[Any, str]:
+        number = str((wanted or {}).get("on", ""))
+        if not wanted or not number.isdigit():
             raise PreventUpdate
         desk = shelf.desk(View.parse(query).study)
         view = desk.complete(View.parse(query))
-        designs, trial = desk.designs(view), int(ctx.triggered_id["trial"])
+        designs, trial = desk.designs(view), int(number)
         if designs.row(trial) is None:
             raise PreventUpdate
         try:
             files = desk.source.export(trial, view)
         except CodesignError as error:
             return no_update, f"Not exported: {error}"
-        if ctx.triggered_id["what"] == "report":
+        if wanted["do"] == "report":
             return takehome.text(files["report.html"], designs.study, trial, "html"), ""
         return takehome.archive(files, designs.study, trial), ""
 
@@ -355,15 +250,25 @@ def _in_the_browser(app: Dash) -> None:
     def run(name: str) -> ClientsideFunction:
         return ClientsideFunction(namespace="page", function_name=name)
 
+    plain = ["axis-x", "axis-y", "axis-z", "axis-colour", "log", "front-only", "scenario", "page-choice",
+             "flip-x", "flip-y", "flip-of"]  # fmt: skip
+    patterns = [{"type": "limit", "column": ALL}, {"type": "change", "quantity": ALL},
+                {"type": "bound", "column": ALL, "end": ALL}, {"type": "asked", "quantity": ALL}]  # fmt: skip
+    pressed = [("reset", "n_clicks"), ("theme-button", "n_clicks"), ("save", "n_clicks"), ("version", "data")]
+    figures = [("front", "clickData"), ("flip", "clickData"), ("front", "selectedData"),
+               ("parallel", "restyleData"), ("table", "cellClicked"), ("table", "filterModel")]  # fmt: skip
     app.clientside_callback(run("start"), Output("start", "data"), Input("address", "search"))
-    app.clientside_callback(run("address"), Output("link", "data"), Input("view", "data"))
-    app.clientside_callback(run("click"), Output("click", "data"), Input("front", "clickData"),
-                            Input("flip", "clickData"))  # fmt: skip
-    app.clientside_callback(run("brush"), Output("brush", "data"), Input("front", "selectedData"))
     app.clientside_callback(
-        run("zoom"), Output("zoom", "data"), Input("front", "relayoutData"), State("zoom", "data")
+        run("gather"), Output("event", "data"),
+        *(Input(name, "value") for name in plain), *(Input(pattern, "value") for pattern in patterns),
+        *(Input(*one) for one in (*pressed, *figures)), State("save-name", "value"),
+        prevent_initial_call=True,
+    )  # fmt: skip
+    app.clientside_callback(
+        run("answered"), Output("link", "data"), Input("controls", "data"), Input("view", "data")
     )
-    app.clientside_callback(run("refill"), Output("table", "className"), _part("table"), VERSION)
+    app.clientside_callback(run("again"), Output("flip-more", "data"), Input("flip-left", "data"),
+                            prevent_initial_call=True)  # fmt: skip
     app.clientside_callback(run("copy"), Output("copy-link", "children"), Input("copy-link", "n_clicks"),
                             prevent_initial_call=True)  # fmt: skip
     app.clientside_callback(run("picture"), Output("svg", "title"), Input("svg", "n_clicks"), Input("png", "n_clicks"),

@@ -79,9 +79,10 @@ class Column:
     def number(self, value: float) -> str:
         """An SI value in the shown unit, without the unit's name."""
         number = value * self.factor
-        whole = self.role == "parameter" and number == round(number)
+        if self.role == "parameter":
+            return f"{float(f'{number:.4g}'):,.12g}"  # as it was chosen: 0.8, 64
         # losses differ in the third decimal
-        return f"{number:,.0f}" if whole else significant(number, 4 if self.name == "bits_per_byte" else 3)
+        return significant(number, 4 if self.name == "bits_per_byte" else 3)
 
 
 def significant(value: float, digits: int = 3) -> str:

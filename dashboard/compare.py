@@ -7,7 +7,7 @@ from dash import html
 
 from dashboard import words
 from dashboard.designs import Designs
-from dashboard.parts import named
+from dashboard.parts import act, named
 from dashboard.view import View
 
 
@@ -29,10 +29,10 @@ def panel(designs: Designs, view: View) -> list[Any]:
         for trial in picked[1:]
     ]
     head = html.Tr([html.Th("", scope="col")] + [
-        html.Th([f"{letters[trial]} ", html.Button(f"#{trial}", id={"type": "act", "do": "open", "on": f"{trial}"},
-                                                   title="Open this design", className="link"),
-                 html.Button("×", id={"type": "act", "do": "pick", "on": f"{trial}"}, className="link",
-                             title=f"Drop #{trial} from the comparison", **named(f"Drop #{trial}"))],
+        html.Th([f"{letters[trial]} ", html.Button(f"#{trial}", title="Open this design", className="link",
+                                                   **act("open", trial)),
+                 html.Button("×", className="link", title=f"Drop #{trial} from the comparison",
+                             **act("pick", trial), **named(f"Drop #{trial}"))],
                 scope="col")
         for trial in picked
     ])  # fmt: skip

@@ -8,7 +8,7 @@ from cost_models.catalogue import Catalogue
 from dashboard import whatif
 from dashboard.columns import Column, entry, numeric
 from dashboard.designs import Designs
-from dashboard.parts import named, pressed
+from dashboard.parts import act, named, pressed
 from dashboard.scale import STEPS, Scale
 from dashboard.view import View
 
@@ -70,8 +70,8 @@ def positions(scale: Scale, view: View, name: str) -> list[float]:
     return [0 if low is None else scale.position(low), STEPS if high is None else scale.position(high)]
 
 
-def limits(designs: Designs, view: View) -> html.Section:
-    """Sliders that keep only the designs between two values."""
+def limits(designs: Designs, view: View, content: dict[str, Any]) -> html.Section:
+    """Sliders that keep only the designs between two values; content: what "left-over" and "saved" hold."""
     scales = limited(designs)
     first = [name for name in scales if name in designs.objectives or name in FIRST_LIMITS]
     rest = [_limit(designs, view, name, scales[name]) for name in scales if name not in first]
@@ -83,7 +83,7 @@ def limits(designs: Designs, view: View) -> html.Section:
     return html.Section(
         [
             html.H2("Limits"),
-            html.P(id="left-over", className="reading", role="status"),
+            html.P(content["left-over"], id="left-over", className="reading", role="status"),
             *(rows or [nothing]),
             html.Div(
                 [
@@ -93,7 +93,7 @@ def limits(designs: Designs, view: View) -> html.Section:
                 ],
                 className="buttons",
             ),
-            html.Div(id="saved"),
+            html.Div(content["saved"], id="saved"),
         ],
         className="card", id="limits-card",
     )  # fmt: skip
@@ -107,10 +107,9 @@ def _limit(designs: Designs, view: View, name: str, scale: Scale) -> html.Div:
                 [
                     html.Span(column.title, className="name"),
                     _field({"type": "bound", "column": name, "end": "low"}, bounds(designs, view, name)[0],
-                           f"least {column.label}", column.number(scale.low)),
-                    html.Span("–", className="note"),
+                           column.number(scale.low)),
                     _field({"type": "bound", "column": name, "end": "high"}, bounds(designs, view, name)[1],
-                           f"most {column.label}", column.number(scale.high)),
+                           column.number(scale.high)),
                 ],
                 className="entry",
             ),
@@ -129,11 +128,10 @@ def bounds(designs: Designs, view: View, name: str) -> list[str]:
     return [entry(None if end is None else end * factor) for end in view.limits.get(name, (None, None))]
 
 
-def _field(identity: dict[str, str], value: str, name: str, hint: str) -> html.Label:
-    """A field for a number, read when it is left or on Enter."""
-    field = dcc.Input(id=identity, value=value, placeholder=hint, debounce=True, className="number",
-                      maxLength=16, autoComplete="off")  # fmt: skip
-    return html.Label([html.Span(name, className="hidden"), field])
+def _field(identity: dict[str, str], value: str, hint: str) -> dcc.Input:
+    """A field for a number, read when it is left or on Enter; assets/page.js names it after its group."""
+    return dcc.Input(id=identity, value=value, placeholder=hint, debounce=True, className="number",
+                     maxLength=16, autoComplete="off")  # fmt: skip
 
 
 def what_if(view: View, catalogue: Catalogue) -> html.Section:
@@ -157,7 +155,7 @@ def _quantity(quantity: whatif.Quantity, view: View, catalogue: Catalogue) -> ht
                 [
                     html.Span(f"{quantity.label} ({quantity.unit})", className="name"),
                     _field({"type": "asked", "quantity": quantity.name}, asked(quantity.name, view),
-                           quantity.label, usually(quantity.name, catalogue)),
+                           usually(quantity.name, catalogue)),
                 ],
                 className="entry",
             ),
@@ -198,9 +196,32 @@ def choices(designs: Designs, view: View) -> list[Any]:
         column = designs.columns.get(name)
         best = "highest" if column and column.direction == "maximize" else "lowest"
         text = "best compromise" if column is None else f"{best} {column.label}"
-        buttons.append(html.Button(f"{text} #{trial}", id={"type": "act", "do": "take", "on": name},
-                                   title=f"Open design #{trial}", **pressed(trial == opened)))  # fmt: skip
+        buttons.append(html.Button(f"{text} #{trial}", title=f"Open design #{trial}", **act("take", name),
+                                   **pressed(trial == opened)))  # fmt: skip
     return [html.Span("Open:", className="note"), *buttons] if buttons else []
+
+
+def values(
+    designs: Designs, view: View, catalogue: Catalogue, scales: dict[str, Scale]
+) -> list[tuple[Any, str, Any]]:
+    """What every control of the page says of a view: (its id, the property, the value).
+
+    catalogue: at the study's own prices; scales: of the limits' sliders.
+    """
+    plain: dict[str, Any] = {f"axis-{name}": getattr(view, name) for name in ("x", "y", "z", "colour")}
+    plain |= {name: getattr(view, name.replace("-", "_")) for name in ("flip-x", "flip-y", "flip-of")}
+    plain |= {"log": list(view.log), "front-only": ["on"] if view.front_only else [],
+              "scenario": view.scenario or "study", "page-choice": view.page}  # fmt: skip
+    found: list[tuple[Any, str, Any]] = [(name, "value", value) for name, value in plain.items()]
+    for name, scale in scales.items():
+        found.append(({"column": name, "type": "limit"}, "value", positions(scale, view, name)))
+        for end, text in zip(("low", "high"), bounds(designs, view, name), strict=True):
+            found.append(({"column": name, "end": end, "type": "bound"}, "value", text))
+    for name in whatif.QUANTITIES:
+        found.append(({"quantity": name, "type": "change"}, "value", lever(name, view, catalogue)))
+        found.append(({"quantity": name, "type": "asked"}, "value", asked(name, view)))
+        found.append(({"quantity": name, "type": "asked"}, "placeholder", usually(name, catalogue)))
+    return found
 
 
 def saved(view: View) -> list[Any]:
@@ -208,9 +229,9 @@ def saved(view: View) -> list[Any]:
     return [
         html.Div(
             [
-                html.Button(f"{name} ({len(trials)})", id={"type": "act", "do": "show", "on": name}, className="link"),
-                html.Button("×", id={"type": "act", "do": "forget", "on": name}, className="link",
-                            title=f"Forget {name}", **named(f"Forget {name}")),
+                html.Button(f"{name} ({len(trials)})", className="link", **act("show", name)),
+                html.Button("×", className="link", title=f"Forget {name}", **act("forget", name),
+                            **named(f"Forget {name}")),
             ]
         )
         for name, trials in view.saved.items()

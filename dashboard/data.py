@@ -186,6 +186,10 @@ class Study:
             "confirmed": _confirmed(record, trial),
         }  # fmt: skip
 
+    def confirmed(self) -> dict[str, Any]:
+        """Fidelity -> the document of `codesign confirm`."""
+        return dict(self._now().record.attributes.get("confirmed") or {})
+
     def export(self, trial: int, view: View) -> dict[str, str]:
         """The files of `codesign export` for a trial, at the view's prices: name -> text. Raises CodesignError."""
         from codesign.export import from_study
@@ -285,10 +289,11 @@ def _designs(
     columns: dict[str, Column] = {}
     for name in [*objectives, *(name for name in cost_models.OBJECTIVES if name not in objectives)]:
         if name in table and table[name].notna().any():
+            objective = cost_models.OBJECTIVES[name]
+            if name not in objectives and not objective.unit and table[name].nunique() == 1:
+                continue  # a ratio that is the same for all tells nothing apart
             role = "objective" if name in objectives else "figure"
-            columns[name] = describe(
-                name, table[name], role, direction=cost_models.OBJECTIVES[name].direction
-            )
+            columns[name] = describe(name, table[name], role, objective.label, direction=objective.direction)
     if np.nanmax(sizes, initial=0.0) > 0:
         columns["table_bytes"] = describe("table_bytes", table["table_bytes"], "figure")
     for parameter in record.space.parameters:

@@ -147,12 +147,7 @@ class Designs:
         mask = np.ones(len(self), bool)
         for name, (low, high) in view.limits.items():
             if name in self.columns and self.columns[name].numeric:
-                values = self.table[name].to_numpy(np.float64)
-                # a bound that was rounded on its way through the address must still hold its own design
-                if low is not None:
-                    mask &= values >= low - abs(low) * 1e-5
-                if high is not None:
-                    mask &= values <= high + abs(high) * 1e-5
+                mask &= within(self.table[name].to_numpy(np.float64), low, high)
         for name, chosen in view.only.items():
             if name in self.columns or name == "trial":
                 mask &= self.table[name].map(plain).isin(chosen).to_numpy()
@@ -173,6 +168,19 @@ class Designs:
     def named(self, *roles: str) -> list[Column]:
         """The columns of some roles."""
         return [column for column in self.columns.values() if column.role in roles]
+
+
+def within(values: NDArray[np.float64], low: float | None, high: float | None) -> Mask:
+    """Which values a limit keeps, its ends included.
+
+    A bound that was rounded on its way through the address or a heading of the table still holds its own design.
+    """
+    mask = np.ones(len(values), bool)
+    if low is not None:
+        mask &= values >= low - abs(low) * 1e-5
+    if high is not None:
+        mask &= values <= high + abs(high) * 1e-5
+    return mask
 
 
 def inside(x: NDArray[np.float64], y: NDArray[np.float64], polygon: tuple[Point, ...]) -> Mask:

@@ -47,6 +47,9 @@ class Source(Protocol):
         and "confirmed" (`evidence.panel`).
         """
 
+    def confirmed(self) -> dict[str, Any]:
+        """Fidelity -> the document of `codesign confirm`; empty where none was made."""
+
     def catalogue(self, view: View) -> Catalogue:
         """The catalogue at the study's prices, with the view's on top."""
 

@@ -10,14 +10,12 @@ from dashboard.columns import significant
 from dashboard.designs import Designs
 from dashboard.figures import details as figures
 from dashboard.figures.style import Figure
-from dashboard.parts import PLAIN_CONFIG, figure
+from dashboard.parts import PLAIN_CONFIG, act, figure, pressed
 from dashboard.view import View
 
 
-def panel(
-    designs: Designs, view: View, document: dict[str, Any], parts: dict[str, Any]
-) -> tuple[list[Any], list[Any]]:
-    """The design of `view.trial`, the knee where none is open: what it is, and the further reasons for it.
+def panel(designs: Designs, view: View, document: dict[str, Any], parts: dict[str, Any]) -> list[Any]:
+    """The design of `view.trial`, the knee where none is open: what it is, what it costs, and the first reasons.
 
     parts: "capacities" (tier -> bytes), "peak_flops", "bandwidth" of its accelerator, "curve", and what
     `evidence.panel` reads.
@@ -28,7 +26,7 @@ def panel(
         return [
             html.H2("Why"),
             html.P("Click a design to see the reasons for its figures.", className="note"),
-        ], []
+        ]
     picked = trial in view.picks
     outside = "" if designs.kept(view)[row] else ", outside your limits"
     head = [
@@ -37,28 +35,33 @@ def panel(
         html.P(words.binding(document).capitalize() + ".", className="reading") if document else None,
         html.Div(
             [
-                html.Button("Drop from comparison" if picked else "Compare",
-                            id={"type": "act", "do": "pick", "on": str(trial)}),
-                html.Button("Export", id={"type": "export", "trial": trial, "what": "all"},
+                html.Button("Compare", title="Set it beside others, below the trade-off", **act("pick", trial),
+                            **pressed(picked)),
+                html.Button("Export", **act("export", trial),
                             title="Design file, engine flags, placement, bill of materials and report, as a ZIP"),
-                html.Button("Report", id={"type": "export", "trial": trial, "what": "report"},
-                            title="A self-contained HTML report"),
+                html.Button("Report", title="A self-contained HTML report", **act("report", trial)),
                 dcc.Clipboard(content=f"codesign export {quote(designs.study)} --trial {trial} --out design-{trial}",
                               title="Copy the export command", className="clip"),
-                html.Span("copy command", className="note"),
+                html.Span("command", className="note"),
             ],
             className="buttons",
         ),
         _figures(designs, row),
         *evidence.panel(parts),
     ]  # fmt: skip
+    shown = [part for part in head if part is not None]
     if not document:
-        return [*head, html.P("No evaluation was recorded for this trial.", className="notice")], []
-    reasons = _reasons(document, parts, view.theme)
-    near = [*(part for part in head if part is not None), html.Div(reasons[:2], className="reasons")]
-    return near, [
-        html.H2(f"Why #{trial} is where it is"),
-        html.Div(reasons[2:], className="reasons"),
+        return [*shown, html.P("No evaluation was recorded for this trial.", className="notice")]
+    return [*shown, html.Div(_near(document, parts, view.theme), className="reasons")]
+
+
+def reasons(designs: Designs, view: View, document: dict[str, Any], parts: dict[str, Any]) -> list[Any]:
+    """The further reasons for the figures of that design, and their sources."""
+    if not document:
+        return []
+    return [
+        html.H2(f"Why #{designs.opened(view)} is where it is"),
+        html.Div(_further(document, parts, view.theme), className="reasons"),
         _sources(document),
     ]
 
@@ -100,15 +103,20 @@ def _figures(designs: Designs, row: int) -> html.Table:
     return html.Table(html.Tbody(lines), className="figures")
 
 
-def _reasons(document: dict[str, Any], parts: dict[str, Any], theme: str) -> list[Any]:
-    energy = (document.get("energy") or {}).get("by_part") or {}
-    cost = (document.get("cost") or {}).get("by_part") or {}
-    latency = figures.merged(document)
-    result = [
+def _near(document: dict[str, Any], parts: dict[str, Any], theme: str) -> list[Any]:
+    return [
         _figure("Memory map", "What lies where; each bar is its tier, dotted is where it ends.",
                 figures.memory(document, parts.get("capacities", {}), theme), 190),
         _figure("A decode step", "Operators in order; below, when table reads may hide and whether they do.",
                 figures.timeline(document, theme), 170),
+    ]  # fmt: skip
+
+
+def _further(document: dict[str, Any], parts: dict[str, Any], theme: str) -> list[Any]:
+    energy = (document.get("energy") or {}).get("by_part") or {}
+    cost = (document.get("cost") or {}).get("by_part") or {}
+    latency = figures.merged(document)
+    result = [
         _figure("Where the time goes", "Operators of a step, the largest first.",
                 figures.waterfall(latency, "ms per decode step", 1e3, theme), _height(latency)),
         _figure("Where the energy goes", "Parts of the energy of one token.",

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dashboard.columns import Column, plain
 from dashboard.controls import table_columns
-from dashboard.designs import Designs, Mask
+from dashboard.designs import Designs, Mask, within
 from dashboard.view import View
 
 MOST_ROWS = 500  # in one answer
@@ -53,7 +53,7 @@ def limited(designs: Designs, view: View, model: dict[str, Any], before: View) -
     for column in table_columns(designs):
         name, rule = column.name, model.get(column.name)
         if column.numeric:
-            ends = _range(rule, column) if rule else None
+            ends = _range(rule, column.factor) if rule else None
             if ends is not None:
                 view = view.limit(name, *ends)
             elif not rule and name in before.limits:
@@ -70,7 +70,9 @@ def filters(designs: Designs, view: View, model: dict[str, Any]) -> dict[str, An
     result = {name: rule for name, rule in model.items() if name == "trial"}
     for column in table_columns(designs):
         rule, name = model.get(column.name), column.name
-        if rule and (_same(designs, view, column, rule) or (column.numeric and _range(rule, column) is None)):
+        if rule and (
+            _same(designs, view, column, rule) or (column.numeric and _range(rule, column.factor) is None)
+        ):
             result[name] = rule
         elif name in view.limits:
             low, high = (
@@ -94,7 +96,7 @@ def _same(designs: Designs, view: View, column: Column, rule: dict[str, Any]) ->
     """Whether a filter says what the view says of its column, as far as the address holds digits."""
     if not column.numeric:
         return limited(designs, view, {column.name: rule}, View()).only == view.only
-    ends, own = _range(rule, column), view.limits.get(column.name)
+    ends, own = _range(rule, column.factor), view.limits.get(column.name)
     if ends is None or own is None:
         return False
     return all(
@@ -103,9 +105,9 @@ def _same(designs: Designs, view: View, column: Column, rule: dict[str, Any]) ->
     )
 
 
-def _range(rule: dict[str, Any], column: Column) -> tuple[float | None, float | None] | None:
-    """A number filter as (lowest, highest) in SI; None for rules that are no range."""
-    first, last = (_bound(rule.get(key)) / column.factor for key in ("filter", "filterTo"))
+def _range(rule: dict[str, Any], factor: float) -> tuple[float | None, float | None] | None:
+    """A number filter as (lowest, highest) in SI, by the factor to its unit; None for rules that are no range."""
+    first, last = (_bound(rule.get(key)) / factor for key in ("filter", "filterTo"))
     kind = rule.get("type", "")
     if not np.isfinite(first):
         return None
@@ -131,14 +133,13 @@ def passes(designs: Designs, name: str, rule: dict[str, Any]) -> Mask:
                  "startsWith": np.char.startswith(texts, wanted),
                  "endsWith": np.char.endswith(texts, wanted)}  # fmt: skip
         return kinds.get(rule.get("type", ""), found)
-    values = designs.table[name].to_numpy(float) * (column.factor if column else 1.0)
-    first, last = (_bound(rule.get(key)) for key in ("filter", "filterTo"))
+    values = designs.table[name].to_numpy(float)
+    factor = column.factor if column else 1.0
+    if (ends := _range(rule, factor)) is not None:
+        return within(values, *ends)  # as the limit that it is everywhere else
+    first = _bound(rule.get("filter")) / factor
     close = np.isclose(values, first, rtol=5e-4)
-    kinds = {
-        "lessThan": values < first, "lessThanOrEqual": values <= first, "greaterThan": values > first,
-        "greaterThanOrEqual": values >= first, "equals": close, "notEqual": ~close,
-        "inRange": (values >= first) & (values <= last), "blank": np.isnan(values), "notBlank": ~np.isnan(values),
-    }  # fmt: skip
+    kinds = {"equals": close, "notEqual": ~close, "blank": np.isnan(values), "notBlank": ~np.isnan(values)}
     return kinds.get(rule.get("type", ""), np.ones(len(values), bool))
 
 

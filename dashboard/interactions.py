@@ -94,7 +94,7 @@ def _change(view: View, control: dict[str, Any], value: Any, *_: Any) -> View:
 
 
 def _act(view: View, control: dict[str, Any], value: Any, designs: Designs, *_: Any) -> View:
-    """Buttons that are made as needed: open, compare or drop a design, show or forget a selection."""
+    """Buttons that are made as needed (`parts.act`): open, compare or drop a design, show or forget a selection."""
     if not value:
         return view
     target = str(control["on"])
@@ -162,6 +162,10 @@ def _scenario(view: View, value: Any, _: Designs) -> View:
     return replace(view, scenario=value, change=kept) if value != view.scenario else view
 
 
+def _save(view: View, value: Any, designs: Designs) -> View:
+    return save(view, str(value.get("name") or ""), designs) if isinstance(value, dict) else view
+
+
 def save(view: View, name: str | None, designs: Designs) -> View:
     """The view with the designs that are left kept under a name: those of the front alone where there are many."""
     name = " ".join((name or "").split())[:40] or f"selection {len(view.saved) + 1}"
@@ -189,5 +193,5 @@ _PLAIN: dict[str, Callable[[View, Any, Designs], View]] = {
     "front-only": lambda view, value, _: replace(view, front_only=bool(value)),
     "page-choice": lambda view, value, _: replace(view, page=value if value in PAGES[:3] else view.page),
     "scenario": _scenario, "click": _click, "brush": _brush, "parallel": _parallel, "table": _cell,
-    "reset": _reset, "theme-button": _theme,
+    "reset": _reset, "theme-button": _theme, "save": _save,
 }  # fmt: skip

@@ -10,6 +10,7 @@ from cost_models.catalogue import Catalogue
 from dashboard import controls, grid, words
 from dashboard.columns import FIGURES, readable
 from dashboard.designs import Designs
+from dashboard.drawings import AT_ONCE, LATER
 from dashboard.figures.insight import Card
 from dashboard.figures.style import Figure
 from dashboard.parts import figure, named
@@ -35,73 +36,56 @@ def shell() -> list[Any]:
     ]
 
 
-def page(designs: Designs, view: View, catalogue: Catalogue, front: Figure) -> list[Any]:
-    """The whole page, with the figure of its front: what is seen first waits for no further answer."""
-    now = parts(designs, view)
+def page(
+    designs: Designs,
+    view: View,
+    catalogue: Catalogue,
+    front: Figure,
+    content: dict[str, Any],
+    drawn: dict[str, str],
+) -> list[Any]:
+    """The whole page with what is seen first: that waits for no further answer.
+
+    catalogue: at the study's own prices; content: element -> children, of `drawings`; drawn: the tokens of all parts.
+    """
+    scales = controls.limited(designs)
+    start = {
+        "all": controls.values(designs, view, catalogue, scales),
+        "filters": grid.filters(designs, view, {}),
+    }
     return [
-        # everything the page shows, as a query string; and the parts of it that single callbacks wait for
+        # everything the page shows, as a query string; what each part was drawn from; what the controls say
         dcc.Store(id="view", data=view.query()),
-        *(dcc.Store(id={"type": "part", "of": part}, data=now[part]) for part in PARTS),
+        dcc.Store(id="drawn", data={part: drawn[part] for part in AT_ONCE}),
+        *(dcc.Store(id=f"{part}-asked", data=drawn[part]) for part in LATER),
+        dcc.Store(id="controls", data={"ack": 0, **start}),
         dcc.Store(id="version", data=designs.version),
-        dcc.Store(id="drawn", data=drawn(designs, view)),
-        *(dcc.Store(id=name) for name in ("click", "brush", "zoom", "link")),
+        *(dcc.Store(id=name) for name in ("event", "wanted", "link", "flip-left", "flip-again", "flip-more")),
         dcc.Interval(id="clock", interval=POLL_MS),
         dcc.Download(id="download"),
         html.A("Skip to the trade-off", href="#front-card", className="skip"),
         _header(designs, view),
-        html.P(words.verdict(designs, view), id="verdict", role="status", className="verdict"),
-        html.Nav(id="choices", className="choices", **named("What to open")),
-        html.P(id="changed", role="status", className="changed"),
+        html.P(content["verdict"], id="verdict", role="status", className="verdict"),
+        html.Nav(content["choices"], id="choices", className="choices", **named("What to open")),
+        html.P(content["changed"], id="changed", role="status", className="changed"),
         html.P(id="problem", role="alert", className="changed"),
         html.Main(
             [
                 html.Div(
-                    [controls.limits(designs, view), controls.what_if(view, catalogue)], className="left"
+                    [controls.limits(designs, view, content), controls.what_if(view, catalogue)],
+                    className="left",
                 ),
                 html.Div(
-                    [_trade_off(designs, view, front), _flip(designs, view), _insight(), _comparison()],
+                    [_trade_off(designs, view, front), _flip(designs, view), _insight(),
+                     _comparison(content["comparison"])],
                     className="middle",
                 ),
-                html.Div(_details(), className="right"),
+                html.Div(_details(content["details"]), className="right"),
                 html.Div([_parallel(), _table(designs, view), _reasons()], className="wide", id="wide"),
             ],
             className="columns",
         ),
-    ]
-
-
-# Which fields of the view each drawing depends on: a callback runs only when one of its own fields changes.
-_WHICH = ("limits", "only", "lasso", "x", "y")
-_IF = ("theme", "scenario", "change")
-PARTS: dict[str, tuple[str, ...]] = {
-    "front": ("page", "z", "log", "colour", "front_only", *_WHICH, *_IF),
-    "chosen": ("trial", "picks"),
-    "parallel": ("page", *_WHICH, *_IF),
-    "verdict": (*_WHICH, "trial", "scenario", "change"),
-    "table": ("page", "front_only", *_WHICH, "scenario", "change"),
-    "details": ("trial", *_IF),
-    "comparison": ("picks", *_IF),
-    "flip": ("page", "flip_x", "flip_y", "flip_of", "limits", "only", *_IF),
-    "insight": ("page", "trial", *_IF),
-    "saved": ("saved",),
-}
-OPENED = ("details", "chosen", "insight")  # also depend on which design is open where the view names none
-
-
-def parts(designs: Designs, view: View) -> dict[str, str]:
-    """What each drawing depends on, as text."""
-    now = {part: view.part(*fields) + f"#{part}" for part, fields in PARTS.items()}
-    opened = designs.opened(view)
-    row = designs.row(opened)
-    inside = row is None or bool(designs.kept(view)[row])
-    said = f"{opened}{'' if inside else ' outside'}"
-    return {part: text + (said if part in OPENED else "") for part, text in now.items()}
-
-
-def drawn(designs: Designs, view: View) -> list[str]:
-    """What a drawing of the front was made from."""
-    now = parts(designs, view)
-    return [str(designs.version), now["front"], now["chosen"]]
+    ]  # fmt: skip
 
 
 def problem(message: str, view: View) -> list[Any]:
@@ -154,11 +138,11 @@ def _header(designs: Designs, view: View) -> html.Header:
     return html.Header([
         html.H1(["codesign ", html.Span(designs.study, className="study")]),
         _other_studies(view),
-        html.P(words.counts(designs.ghost or designs), id="counts", className="counts", role="status"),
         dcc.RadioItems(
             id="page-choice", className="tabs", value=view.page, inline=True,
             options=[{"value": name, "label": text} for name, text in PAGE_NAMES.items()],
         ),
+        html.P(words.counts(designs.ghost or designs), id="counts", className="counts", role="status"),
         html.Div(
             [
                 html.Button("Copy link", id="copy-link", title="Copy the address of this very picture"),
@@ -277,11 +261,11 @@ def insight(one: Card) -> html.Section:
     )  # fmt: skip
 
 
-def _details() -> html.Section:
-    return html.Section(html.Div(id="details"), className="card", id="details-card")
+def _details(children: list[Any]) -> html.Section:
+    return html.Section(html.Div(children, id="details"), className="card", id="details-card")
 
 
-def _comparison() -> html.Section:
+def _comparison(children: list[Any]) -> html.Section:
     return html.Section(
-        [html.H2("Compare"), html.Div(id="comparison")], className="card", id="comparison-card"
+        [html.H2("Compare"), html.Div(children, id="comparison")], className="card", id="comparison-card"
     )

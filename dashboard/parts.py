@@ -20,6 +20,11 @@ def named(text: str) -> dict[str, Any]:
     return {"aria-label": text}
 
 
+def act(do: str, on: str | int) -> dict[str, Any]:
+    """What a press of a button asks for, and of what: `assets/page.js` reads it, `interactions` obeys."""
+    return {"data-do": do, "data-on": str(on)}
+
+
 def pressed(on: bool) -> dict[str, Any]:
     """Whether a button is the one that is on, for the eye and for a screen reader."""
     return {"aria-pressed": str(on).lower(), "className": "on" if on else ""}

@@ -7,6 +7,7 @@ and quarters are asked too). In every cell of the grid the few that remain are c
 that is feasible and within the view's limits wins.
 """
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +26,7 @@ from dashboard.view import View
 
 STEPS = 15
 STEPS_OF_LOADS = 9  # where both quantities change times, every cell needs the models' operators again
-SCREENING_S = 1.2  # of processor time: then no further model is looked at, and the page says how many were
+SCREENING_S = 1.2  # of processor time: then what was found is shown, and the page asks for the rest
 PRICE = "usd_per_mtok"
 _QUALITY = "bits_per_byte"
 _NEVER = 1e30
@@ -62,6 +63,11 @@ class Phases:
     trials: dict[int, int]
     column: str = ""
 
+    @property
+    def left(self) -> int:
+        """Models that have not been looked at yet."""
+        return self.all_models - self.models
+
     def choices(self) -> list[str]:
         """The values that win somewhere, the widest area first."""
         found = [self.names[int(row)] for row in self.winners.ravel() if row >= 0]
@@ -87,41 +93,67 @@ def good_enough(designs: Designs) -> Mask:
     return mask
 
 
-def compute(
-    designs: Designs,
-    view: View,
-    fields: Sequence[Callable[[], Field]],
-    remake: Callable[[pd.DataFrame], Field],
-) -> Phases:
-    """The winners over a grid of the view's two quantities, the rest of the view's what-ifs kept."""
-    x, y = (whatif.QUANTITIES[name] for name in (view.flip_x, view.flip_y))
-    only = {name: values for name, values in view.only.items() if name != "trial"}
-    view = replace(view, only=only, lasso=())  # both are about designs of the study
-    steps = STEPS_OF_LOADS if x.moves_time and y.moves_time else STEPS
-    xs, ys = (np.array([q.scale.value(200 * n / (steps - 1)) for n in range(steps)]) for q in (x, y))
-    start, screened = time.thread_time(), 0
-    tables: list[pd.DataFrame] = []
-    figures: list[NDArray[np.float64]] = []
-    for make in fields:
-        if tables and time.thread_time() - start > SCREENING_S:
-            break
-        field = make()
-        screened += len(field.table)
-        costs = _costs(field, view, [(x, _asked(x, xs)), (y, _asked(y, ys))])
-        kept = _may_win(costs)
-        tables.append(field.table[kept])
-        figures.append(costs[kept])
-    models = len(tables)
-    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-    if len(table):
-        table = table[_may_win(np.vstack(figures))].reset_index(drop=True)
-        table["trial"] = np.arange(len(table))
-    winners = np.full((steps, steps), -1)
-    if len(table):
-        costs = _costs(remake(table), view, [(x, xs), (y, ys)])
-        best = np.where(np.isfinite(costs).any(axis=0), np.argmin(costs, axis=0), -1)
-        winners = best.reshape(steps, steps).T
-    return Phases(xs, ys, winners, table, screened, models, len(fields), {}, {})
+class Screening:
+    """The winners over a grid of the view's two quantities, found model by model, the rest of its what-ifs kept."""
+
+    def __init__(
+        self,
+        view: View,
+        fields: Sequence[Callable[[], Field]],
+        remake: Callable[[pd.DataFrame], Field],
+    ) -> None:
+        """fields: of each model, cheapest first; remake: some rows of their tables as a field."""
+        only = {name: values for name, values in view.only.items() if name != "trial"}
+        self.view = replace(view, only=only, lasso=())  # both are about designs of the study
+        self.fields, self.remake = fields, remake
+        self.x, self.y = (whatif.QUANTITIES[name] for name in (view.flip_x, view.flip_y))
+        steps = STEPS_OF_LOADS if self.x.moves_time and self.y.moves_time else STEPS
+        self.xs, self.ys = (np.array([q.scale.value(200 * n / (steps - 1)) for n in range(steps)])
+                            for q in (self.x, self.y))  # fmt: skip
+        self._lock = threading.Lock()
+        self._models = self._screened = 0
+        self._tables: list[pd.DataFrame] = []
+        self._costs: list[NDArray[np.float64]] = []
+        self._found: Phases | None = None
+
+    def go_on(self) -> "Phases":
+        """The winners among the models looked at so far, after some more of them: all, if called often enough."""
+        with self._lock:
+            if self._found is not None and self._models == len(self.fields):
+                return self._found
+            start, given = time.thread_time(), SCREENING_S * (1 if self._found is None else 4)
+            for make in self.fields[self._models :]:
+                field = make()
+                costs = _costs(
+                    field, self.view, [(self.x, _asked(self.x, self.xs)), (self.y, _asked(self.y, self.ys))]
+                )
+                kept = _may_win(costs)
+                self._tables.append(field.table[kept])
+                self._costs.append(costs[kept])
+                self._models += 1
+                self._screened += len(field.table)
+                if time.thread_time() - start > given:
+                    break
+            self._found = self._winners()
+            return self._found
+
+    def _winners(self) -> "Phases":
+        table = pd.concat(self._tables, ignore_index=True) if self._tables else pd.DataFrame()
+        winners = np.full((len(self.ys), len(self.xs)), -1)
+        if len(table):
+            costs = np.vstack(self._costs)
+            kept = _may_win(costs)
+            # what another model beats everywhere need not be looked at again
+            self._tables, self._costs = [table[kept]], [costs[kept]]
+            table = table[kept].reset_index(drop=True)
+            table["trial"] = np.arange(len(table))
+        if len(table):
+            costs = _costs(self.remake(table), self.view, [(self.x, self.xs), (self.y, self.ys)])
+            best = np.where(np.isfinite(costs).any(axis=0), np.argmin(costs, axis=0), -1)
+            winners = best.reshape(len(self.xs), len(self.ys)).T
+        return Phases(
+            self.xs, self.ys, winners, table, self._screened, self._models, len(self.fields), {}, {}
+        )
 
 
 def _asked(quantity: whatif.Quantity, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -197,12 +229,13 @@ def reading(phases: Phases, designs: Designs, view: View) -> str:
     choices = phases.choices()
     if not choices:
         return "Nothing is feasible anywhere here; loosen a limit."
-    of = "" if phases.models == phases.all_models else f" of {phases.all_models}"
-    models = "1 model" if phases.all_models == 1 else f"{phases.models}{of} models"
+    models = "the 1 model" if phases.all_models == 1 else f"the {phases.all_models} models"
     basis = (
         f"Cheapest of {phases.screened:,} designs, all hardware of the space for {models} no worse than the knee's "
         "within the noise"
     )
+    if phases.left:
+        basis += f" (so far the {phases.models} cheapest of these models; the others follow)"
     if len(choices) == 1 and (phases.winners >= 0).all():
         others = [designs.columns[name].label for name in flipping(phases, designs)]
         hint = f" What does flip: {', '.join(others[:5])}; choose it under `which`." if others else ""

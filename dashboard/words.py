@@ -20,13 +20,18 @@ NAMING = (
 
 
 def verdict(designs: Designs, view: View) -> str:
-    """What to take within the limits, what it costs against the best in quality, and how many designs are left."""
+    """What to take within the limits, what it costs against the best in quality, and who ties with that."""
+    return " ".join(part for part in advice(designs, view) if part)
+
+
+def advice(designs: Designs, view: View) -> tuple[str, str]:
+    """The verdict's two parts: what to take, and what is to be said for and against it."""
     if not len(designs):
-        return "No trial has finished yet. Designs appear here as the search finds them."
+        return "No trial has finished yet. Designs appear here as the search finds them.", ""
     if not designs.feasible.any():
-        return infeasible(designs)
+        return infeasible(designs), ""
     if not len(designs.left(view)):
-        return f"No feasible design is within your limits; {tightest(designs, view)}."
+        return f"No feasible design is within your limits; {tightest(designs, view)}.", ""
     choices = designs.choices(view)
     trial = choices.pop(COMPROMISE)
     row = designs.row(trial)
@@ -37,9 +42,8 @@ def verdict(designs: Designs, view: View) -> str:
     limited = bool(view.limits or view.only or view.lasso)
     first = f"{'Within your limits, take' if limited else 'Take'} #{trial} ({role}; {naming(designs, row)}): {figures}."
     rivals = [(name, other) for name, other in choices.items() if other != trial]
-    second = f" {against(designs, trial, *rivals[0])}" if rivals else ""
-    second += ties(designs, row)
-    return first + second
+    second = against(designs, trial, *rivals[0]) if rivals else ""
+    return first, f"{second} {ties(designs, row)}".strip()
 
 
 def ties(designs: Designs, row: int) -> str:
@@ -51,7 +55,7 @@ def ties(designs: Designs, row: int) -> str:
             continue
         own = ", as this one is" if designs.tied[row] else ""
         said += (
-            f" {many(count, 'other design')} of the front {'are' if count > 1 else 'is'} tied with #{best}, the best "
+            f"{many(count, 'other design')} of the front {'are' if count > 1 else 'is'} tied with #{best}, the best "
             f"in {designs.columns[name].label}{own}: within two standard errors of the difference."
         )
     return said
@@ -191,9 +195,7 @@ def counts(designs: Designs) -> str:
     if designs.running:
         parts.append(f"search running ({designs.running} in flight)")
     if designs.drift > 1e-3:
-        parts.append(
-            f"recorded by other cost models: what-ifs differ from its figures by up to {designs.drift:.0%}"
-        )
+        parts.append(f"recorded with other cost models: what-ifs differ by up to {designs.drift:.0%}")
     return " · ".join(parts)
 
 

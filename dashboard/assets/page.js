@@ -49,11 +49,126 @@
     }
     for (const field of document.querySelectorAll(".dash-dropdown-focus-target[tabindex='0']")) field.tabIndex = -1;
   }
+  function nameFields() {
+    for (const field of document.querySelectorAll(".entry input:not([aria-label])")) {
+      const group = field.closest("[role=group][aria-label]");
+      const both = [...group.querySelectorAll(".entry input")];
+      const end = both.length < 2 ? "" : field === both[0] ? ", lowest" : ", highest";
+      field.setAttribute("aria-label", group.getAttribute("aria-label") + end);
+    }
+  }
   let waiting = 0;
   new MutationObserver(() => {
     window.clearTimeout(waiting);
-    waiting = window.setTimeout(mend, 50);
+    waiting = window.setTimeout(() => { mend(); nameFields(); }, 50);
   }).observe(document.documentElement, { childList: true, subtree: true });
+
+  // Events that no answer has counted yet: they are sent again with the next one, since Dash drops the answer to a
+  // question that was asked anew meanwhile.
+  const unanswered = [];
+  const known = new Map(); // what each control says, as far as the server has heard or told
+  let sequence = 0;
+  let answer = null;
+
+  function asked(events) {
+    sequence += 1;
+    for (const one of events) unanswered.push(Object.assign({ seq: sequence }, one));
+    return { seq: sequence, events: unanswered.slice(), zoom: zoomed(), filters: known.get("table.filterModel") || {} };
+  }
+
+  function same(a, b) {
+    // a slider's handle is where it was if it is less than half a step away
+    if (typeof a === "number" && typeof b === "number") return Math.abs(a - b) < 0.26;
+    if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((one, n) => same(one, b[n]));
+    return JSON.stringify(a ?? "") === JSON.stringify(b ?? "");
+  }
+
+  function key(id, property) {
+    const name = typeof id === "string" ? id
+      : "{" + Object.keys(id).sort().map((part) => JSON.stringify(part) + ":" + JSON.stringify(id[part])).join(",") + "}";
+    return name + "." + property;
+  }
+
+  // What a change of a property means: {id, value}, or nothing.
+  function understood(name, property, value, selection) {
+    if (value === undefined) return null;
+    const id = name.startsWith("{") ? JSON.parse(name) : name;
+    if (property === "value" || property === "filterModel") {
+      const where = key(id, property);
+      if (known.has(where) && same(known.get(where), value)) return null;
+      known.set(where, value);
+      return property === "value" ? { id, value } : { id: "headings", value };
+    }
+    if (property === "clickData") {
+      const point = value && value.points && value.points[0];
+      return point && Number.isInteger(point.customdata) ? { id: "click", value: { trial: point.customdata } } : null;
+    }
+    if (property === "selectedData") {
+      const outline = brush(value);
+      return outline ? { id: "brush", value: outline } : null;
+    }
+    if (!value) return null;
+    if (property === "cellClicked") return { id, value: { colId: value.colId, rowId: value.rowId } };
+    if (name === "save") return { id, value: { name: selection || "" } };
+    return { id, value };
+  }
+
+  // a brush arrives with every point in it; its outline says the same in a hundred bytes
+  function brush(event) {
+    // a new drawing forgets its brush too: that lifts nothing
+    if (!event) return /[?&](min|max)\.|[?&]lasso=/.test(window.location.search) ? { none: true } : null;
+    if (event.range && event.range.x) return { box: [event.range.x, event.range.y] };
+    if (event.lassoPoints && event.lassoPoints.x) {
+      const step = Math.ceil(event.lassoPoints.x.length / 40);
+      const thin = (values) => values.filter((_, index) => index % step === 0);
+      return { lasso: [thin(event.lassoPoints.x), thin(event.lassoPoints.y)] };
+    }
+    return null;
+  }
+
+  // the ranges that the user has zoomed to, so that a new drawing has them too
+  function zoomed() {
+    const graph = document.querySelector("#front .js-plotly-plot");
+    if (!graph || !graph.layout) return null;
+    const found = { of: graph.layout.uirevision };
+    for (const axis of ["x", "y"]) {
+      const own = graph.layout[axis + "axis"];
+      if (own && own.autorange === false && own.range) found[axis] = own.range.slice();
+    }
+    return found;
+  }
+
+  function follow(id, property, value) {
+    const where = key(id, property);
+    const told = known.has(where);
+    const before = known.get(where);
+    if (unanswered.some((one) => key(one.id, "value") === where)) return; // the user has moved it again
+    known.set(where, value);
+    if (told && !same(before, value)) window.dash_clientside.set_props(id, { [property]: value });
+  }
+
+  async function refill() {
+    try {
+      const grid = await window.dash_ag_grid.getApiAsync("table");
+      grid.refreshInfiniteCache();
+    } catch (error) {
+      // the table has not been built yet; it asks for its rows itself when it is
+    }
+  }
+
+  let wishes = 0;
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest && event.target.closest("[data-do]");
+    if (!button) return;
+    const { do: what, on } = button.dataset;
+    if (what === "export" || what === "report") {
+      wishes += 1;
+      window.dash_clientside.set_props("wanted", { data: { do: what, on, wish: wishes } });
+    } else {
+      const press = { id: { type: "act", do: what, on }, value: 1 };
+      window.dash_clientside.set_props("event", { data: asked([press]) });
+    }
+  });
 
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     page: {
@@ -64,54 +179,38 @@
         return { search: search || "", theme: dark ? "dark" : "light" };
       },
 
-      address(query) {
-        if (query === undefined || query === null) return unchanged();
-        apply(query);
-        window.history.replaceState(null, "", query ? "?" + query : window.location.pathname);
-        return query;
-      },
-
-      click(front, flip) {
-        const event = window.dash_clientside.callback_context.triggered_id === "flip" ? flip : front;
-        const point = event && event.points && event.points[0];
-        if (!point || !Number.isInteger(point.customdata)) return unchanged();
-        return { trial: point.customdata };
-      },
-
-      // a brush arrives with every point in it; its outline says the same in a hundred bytes
-      brush(event) {
-        if (event === undefined) return unchanged();
-        if (!event) return { none: true };
-        if (event.range && event.range.x) return { box: [event.range.x, event.range.y] };
-        if (event.lassoPoints && event.lassoPoints.x) {
-          const step = Math.ceil(event.lassoPoints.x.length / 40);
-          const thin = (values) => values.filter((_, index) => index % step === 0);
-          return { lasso: [thin(event.lassoPoints.x), thin(event.lassoPoints.y)] };
+      // Everything that the user does, as one event to the server.
+      gather(...args) {
+        const events = [];
+        for (const { prop_id, value } of window.dash_clientside.callback_context.triggered) {
+          const cut = prop_id.lastIndexOf(".");
+          const one = understood(prop_id.slice(0, cut), prop_id.slice(cut + 1), value, args[args.length - 1]);
+          if (one) events.push(one);
         }
+        return events.length ? asked(events) : unchanged();
+      },
+
+      // After an answer: the address, controls that follow the view, rings, rows of the table.
+      answered(said, query) {
+        if (typeof query === "string") {
+          apply(query);
+          window.history.replaceState(null, "", query ? "?" + query : window.location.pathname);
+        }
+        if (!said || said === answer) return unchanged();
+        answer = said;
+        while (unanswered.length && unanswered[0].seq <= said.ack) unanswered.shift();
+        for (const [id, property, value] of said.all || []) follow(id, property, value);
+        if (said.filters) follow("table", "filterModel", said.filters);
+        const graph = document.querySelector("#front .js-plotly-plot");
+        if (said.rings && graph) window.Plotly.relayout(graph, { shapes: said.rings });
+        if (said.refill) refill();
         return unchanged();
       },
 
-      // the ranges that the user has zoomed to, so that a new drawing has them too
-      zoom(change, before) {
-        const graph = document.querySelector("#front .js-plotly-plot");
-        if (!change || !graph || !graph.layout) return unchanged();
-        const of = graph.layout.uirevision;
-        const zoom = before && before.of === of ? Object.assign({}, before) : { of };
-        for (const axis of ["x", "y"]) {
-          const name = axis + "axis";
-          if (name + ".range[0]" in change) zoom[axis] = [change[name + ".range[0]"], change[name + ".range[1]"]];
-          else if (name + ".range" in change) zoom[axis] = change[name + ".range"];
-          else if (change[name + ".autorange"]) delete zoom[axis];
-        }
-        return zoom;
-      },
-
-      async refill() {
-        try {
-          const grid = await window.dash_ag_grid.getApiAsync("table");
-          grid.refreshInfiniteCache();
-        } catch (error) {
-          // the table has not been built yet; it asks for its rows itself when it is
+      // a diagram that has not looked at all models yet is asked for again
+      again(left) {
+        if (left > 0 && document.documentElement.dataset.page === "flip") {
+          window.setTimeout(() => window.dash_clientside.set_props("flip-again", { data: left }), 50);
         }
         return unchanged();
       },

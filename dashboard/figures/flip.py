@@ -66,13 +66,15 @@ def _label(phases: phase.Phases, name: str, look: style.Theme, logs: tuple[bool,
 
 
 def _path(history: list[tuple[str, float]], view: View, look: style.Theme) -> dict[str, Any]:
-    """The DRAM price over time, left to right or upwards, at the middle of the other axis."""
+    """The DRAM price over time, left to right or upwards, low on the other axis."""
     shown = [(date, price) for date, price in history if price >= whatif.QUANTITIES["dram"].low]
     prices = [price for _, price in shown]
     other = whatif.QUANTITIES[view.flip_y if view.flip_x == "dram" else view.flip_x]
-    middle = [other.scale.value(108)] * len(prices)  # beside the names, which stand at the middle
-    dates = [date if n in (0, len(shown) // 2, len(shown) - 1) else "" for n, (date, _) in enumerate(shown)]
-    along = {"x": prices, "y": middle} if view.flip_x == "dram" else {"x": middle, "y": prices}
+    low = [other.scale.value(20)] * len(prices)  # away from the names, which stand in the middle
+    dates = [
+        date[:7] if n in (0, len(shown) // 2, len(shown) - 1) else "" for n, (date, _) in enumerate(shown)
+    ]
+    along = {"x": prices, "y": low} if view.flip_x == "dram" else {"x": low, "y": prices}
     return {
         "type": "scatter", "mode": "lines+markers+text", "name": "DRAM price over time", **along, "text": dates,
         "textposition": "top center" if view.flip_x == "dram" else "middle right",

@@ -45,7 +45,7 @@ def draw(
     flat = view.z not in designs.columns
     painter = _Painter(designs, view)
     shown = kept & feasible
-    data = painter.chosen()
+    data = [] if flat else painter.chosen()
     outside = feasible & ~kept
     if outside.any() and not painter.dense:
         data.append(painter.outside(outside & (designs.front if view.front_only else True)))
@@ -61,8 +61,8 @@ def draw(
     if flat:
         data += painter.front_line(shown)
     data += painter.points(shown & designs.front, faint=False)
-    rings, notes = painter.marks(references)
-    data += rings
+    marked, notes = painter.marks(references)
+    data += marked
     axes = {axis: designs.columns[getattr(view, axis)] for axis in ("x", "y") + (() if flat else ("z",))}
     settings = {
         name: style.axis(
@@ -81,7 +81,7 @@ def draw(
                 settings[axis] |= {"range": zoom[axis], "autorange": False}
     shape: dict[str, Any] = (
         {"xaxis": settings["x"], "yaxis": settings["y"], "dragmode": "select", "selectdirection": "any",
-         "annotations": notes}
+         "annotations": notes, "shapes": rings(designs, view)}
         if flat
         else {"scene": {
             **{f"{name}axis": {**value, "backgroundcolor": "rgba(0,0,0,0)"} for name, value in settings.items()},
@@ -95,9 +95,39 @@ def draw(
     }
 
 
-def chosen(designs: Designs, view: View) -> list[dict[str, Any]]:
-    """The first two traces of `draw`, which alone change when a design is opened or picked."""
-    return _Painter(designs, view).chosen()
+def rings(designs: Designs, view: View) -> list[dict[str, Any]]:
+    """Rings around the compared designs and the open one, as shapes: they change without the points.
+
+    None in three dimensions, where they are traces.
+    """
+    if view.z in designs.columns or not {view.x, view.y} <= set(designs.columns):
+        return []
+    opened = designs.opened(view)
+    found = [(trial, "ABCD"[n], 10, "middle right") for n, trial in enumerate(view.picks)]
+    found += [] if opened is None else [(opened, f"#{opened}", 12, "bottom center")]
+    accent, shapes = style.theme(view.theme).accent, []
+    for trial, text, radius, where in found:
+        row = designs.row(trial)
+        x, y = (float(designs.values(name)[row]) if row is not None else np.nan for name in (view.x, view.y))
+        if np.isfinite(x) and np.isfinite(y):
+            beside = {"yanchor": "top"} if where.startswith("bottom") else {"xanchor": "left"}
+            shapes.append({
+                "type": "path", "path": _circle(radius), "xsizemode": "pixel", "ysizemode": "pixel",
+                "xanchor": x, "yanchor": y, "line": {"width": 2, "color": accent},
+                "label": {"text": text, "textposition": where, "padding": 1, "font": {"size": 11, "color": accent},
+                          **beside},
+            })  # fmt: skip
+    return shapes
+
+
+def _circle(r: float) -> str:
+    """A circle of so many pixels around its anchor, of four Bézier curves.
+
+    Plotly's own circle takes no corner left of its anchor where the axis is logarithmic.
+    """
+    k = 0.5523 * r  # control points of a quarter of a circle
+    quarters = [(r, k, k, r, 0, r), (-k, r, -r, k, -r, 0), (-r, -k, -k, -r, 0, -r), (k, -r, r, -k, r, 0)]
+    return f"M{r},0" + "".join(" C{},{} {},{} {},{}".format(*quarter) for quarter in quarters) + " Z"
 
 
 def span(designs: Designs, column: Column, log: bool) -> dict[str, float]:
@@ -384,7 +414,7 @@ class _Painter:
         return [any(row) for row in near]
 
     def chosen(self) -> list[dict[str, Any]]:
-        """Rings around the compared designs and the open one: always two traces, the first two of the figure."""
+        """Rings around the compared designs and the open one, in depth."""
         letters = {
             row: ["ABCD"[n]]
             for n, trial in enumerate(self.view.picks)
@@ -393,15 +423,9 @@ class _Painter:
         trial = self.designs.opened(self.view)
         opened = self.designs.row(trial)
         names = {} if opened is None else {opened: [f"#{trial}"]}
-        nothing = {
-            "name": "",
-            "type": "scatter" if self.flat else "scatter3d",
-            **self._at(np.array([], int)),
-            "showlegend": False,
-        }
         return [
-            *(self._rings(letters, "compared", self.look.accent, 21, "middle right") or [nothing]),
-            *(self._rings(names, "open", self.look.accent, 25, "bottom center") or [nothing]),
+            *self._rings(letters, "compared", self.look.accent, 21, "middle right"),
+            *self._rings(names, "open", self.look.accent, 25, "bottom center"),
         ]
 
     def _rings(

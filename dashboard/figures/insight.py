@@ -75,9 +75,16 @@ def models(designs: Designs) -> NDArray[np.int64]:
     return np.flatnonzero(known & firsts)
 
 
-def cards(designs: Designs, view: View, design: Design | None = None) -> list[Card]:
-    """All cards that say something about this study; `design`: the one that is open, whose text is looked at."""
-    result = []
+def cards(
+    designs: Designs, view: View, design: Design | None = None, confirmed: dict[str, Any] | None = None
+) -> list[Card]:
+    """All cards that say something about this study.
+
+    design: the one that is open, whose text is looked at; confirmed: fidelity -> document of `codesign confirm`.
+    """
+    from dashboard.figures import confirmed as again  # which needs Card
+
+    result = [card for document in (confirmed or {}).values() if (card := again.card(view, document))]
     rows = models(designs)
     if len(rows):
         result += [share(designs, view, rows), placement(designs, view, rows)]

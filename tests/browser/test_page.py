@@ -133,7 +133,7 @@ def test_sliders_work_by_keyboard(page: Any, address: str) -> None:
         page.keyboard.press("PageDown")
     until(page, "max.tpot_s")
     page.wait_for_function(
-        "document.querySelector('[aria-label=\\'Limit TPOT\\'] label:last-child input').value"
+        "document.querySelector('[aria-label=\\'Limit TPOT\\'] .entry > :last-child input').value"
     )
 
 

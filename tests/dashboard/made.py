@@ -124,6 +124,9 @@ class MadeSource:
             "curve": [],
         }
 
+    def confirmed(self) -> dict[str, Any]:
+        return {}
+
     def catalogue(self, view: View) -> cost_models.Catalogue:
         return cost_models.load_catalogue(view.scenario or None)
 

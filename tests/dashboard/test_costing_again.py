@@ -111,7 +111,7 @@ def test_every_cell_of_the_phase_diagram_is_won_by_the_cheapest_of_all_hardware(
 ) -> None:
     monkeypatch.setattr(phase, "SCREENING_S", 600)
     designs = study.read()
-    phases = phase.compute(designs, View(flip_x=axes[0], flip_y=axes[1]), study.fields(), study.field)
+    phases = phase.Screening(View(flip_x=axes[0], flip_y=axes[1]), study.fields(), study.field).go_on()
     space, good = study._now().record.space, phase.good_enough(designs)
     models = {repr(model): model for model in map(space.model, (study._now().record.params(int(trial))
                                                                 for trial in designs.trials[good]))}  # fmt: skip
@@ -131,9 +131,33 @@ def test_every_cell_of_the_phase_diagram_is_won_by_the_cheapest_of_all_hardware(
             assert here[winner] == pytest.approx(min(costs))
 
 
+def test_models_looked_at_one_after_another_give_what_all_at_once_give(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def screening() -> phase.Screening:
+        return phase.Screening(View(flip_x="dram", flip_y="load"), study.fields(), study.field)
+
+    monkeypatch.setattr(phase, "SCREENING_S", 600)
+    once = screening().go_on()
+    monkeypatch.setattr(phase, "SCREENING_S", 0)
+    several, said = screening(), []
+    while (found := several.go_on()).left:
+        said.append(
+            phase.reading(phase.named(found, study.read(), "serving.tables.tier"), study.read(), several.view)
+        )
+    assert len(said) == once.all_models - 1 and all("the others follow" in text for text in said)
+    assert several.go_on() is found and found.screened == once.screened
+    for there, here in zip(once.winners.ravel(), found.winners.ravel(), strict=True):
+        assert (there < 0) == (here < 0)
+        if there >= 0:
+            parameters = [name for name in once.table if name.startswith(("model.", "system.", "serving."))]
+            pd.testing.assert_series_equal(once.table.loc[there, parameters], found.table.loc[here, parameters],
+                                           check_names=False)  # fmt: skip
+
+
 def test_winners_that_the_study_has_are_called_by_their_trial(study: Study) -> None:
     designs = study.read()
-    phases = phase.compute(designs, View(flip_x="dram", flip_y="context"), study.fields(), study.field)
+    phases = phase.Screening(View(flip_x="dram", flip_y="context"), study.fields(), study.field).go_on()
     called = phase.named(phases, designs, "serving.tables.tier")
     for row, trial in called.trials.items():
         params = study._now().record.params(trial)

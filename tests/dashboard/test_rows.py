@@ -59,3 +59,18 @@ def test_the_csv_holds_the_designs_within_the_limits_in_si() -> None:
     assert table["tpot_s"].to_numpy() == pytest.approx(
         DESIGNS.table.query("tpot_s <= 0.02")["tpot_s"].to_numpy()
     )
+
+
+@pytest.mark.parametrize("end", ["low", "high"])
+def test_a_design_at_the_very_limit_is_kept_by_limit_heading_and_link_alike(end: str) -> None:
+    for own in DESIGNS.table["tpot_s"].iloc[:50]:
+        asked = View().limit("tpot_s", *((own, None) if end == "low" else (None, own)))
+        linked = View.parse(asked.query())
+        heading = grid.filters(DESIGNS, linked, {})
+        kept = sorted(DESIGNS.trials[DESIGNS.kept(linked)].tolist())
+        assert (
+            sorted(trials({"filterModel": heading}))
+            == kept
+            == sorted(trials({"filterModel": heading}, linked))
+        )
+        assert own in DESIGNS.table["tpot_s"][DESIGNS.kept(linked)].to_numpy()
