@@ -9,6 +9,7 @@ from cost_models import OBJECTIVES
 _SECTIONS = ("parameters", "memory", "lookup", "latency", "energy", "cost", "carbon")
 
 _FEW = 3
+_ENOUGH = 10  # measurements that tell an error
 _LABELS = {
     "parameters.tables": "parameters in tables",
     "parameters.total": "parameters",
@@ -54,6 +55,16 @@ def expected_errors() -> tuple[Expected, ...]:
 
 def _few(names: list[str]) -> tuple[str, ...]:
     return tuple(names) if len(names) <= _FEW else ()
+
+
+def doubt(stated: float | None, *quantities: str) -> float | None:
+    """Relative error to show beside a figure: the larger of the part's own and that of held-out measurements.
+
+    stated: of a step's kernels on this accelerator, or None. quantities: those whose measurements count, where there
+    are at least _ENOUGH of them: served requests are off by more than the kernels that they run.
+    """
+    known = [row.mean for row in expected_errors() if row.quantity in quantities and row.cases >= _ENOUGH]
+    return max([*known, *([] if stated is None else [stated])], default=None)
 
 
 def _label(quantity: str) -> str:

@@ -60,7 +60,7 @@ def from_design(
         file.quality,
         scenario if scenario is not None else file.scenario,
         {**file.overrides, **(overrides or {})},
-        origin=str(path),
+        origin=Path(path).name,  # the folder is nobody's business who reads the report
         training=Training(file.quality["fidelity"]) if file.quality and file.quality["fidelity"] else None,
     )
     file.check_names(specification.catalogue())

@@ -201,8 +201,12 @@ def _token_array(path: Path, separator: int | None) -> Iterator[NDArray[np.integ
     """Documents of a .npy array of integers, or of a .bin file of little-endian uint16 (as nanoGPT has)."""
     try:
         ids = np.load(path, mmap_mode="r") if path.suffix == ".npy" else np.memmap(path, "<u2", "r")
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not an array of token ids ({error})") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except ValueError:  # NumPy's own words advise to load pickles
+        raise InputError(
+            f"{path}: not an array of token ids; it is damaged, or holds pickled objects, which are never loaded"
+        ) from None
     if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer) or not ids.size or ids.min() < 0:
         raise InputError(f"{path}: must be a one-dimensional array of token ids >= 0")
     if separator is None:

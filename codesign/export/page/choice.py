@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from codesign.export.expected import doubt
 from codesign.export.page.markup import table
 from codesign.export.specification import Specification
 from codesign.plaintext import count, duration, number, percent, size
@@ -13,14 +14,18 @@ Document = dict[str, Any]
 def tiles(document: Document) -> str:
     """The figures one looks for first; those that do not apply are left out."""
     latency, cost, quality = document["latency"], document["cost"], document["quality"] or {}
-    error = latency["expected_error"]
-    within = "" if error is None else f" <i>&plusmn; {percent(error)}</i>"
+
+    def within(*quantities: str) -> str:
+        error = doubt(latency["expected_error"], *quantities)
+        return "" if error is None else f" <i>&plusmn; {percent(error)}</i>"
+
+    rate = within("latency.output_tokens_per_s")
     shown = {
         "bits per byte (proxy)": _plus_minus(quality.get("bits_per_byte"), quality.get("standard_error")),
-        "time to first token": duration(latency["ttft_s"]) + within,
-        "time per output token": duration(latency["tpot_s"]) + within,
-        "output tokens per second": number(latency["output_tokens_per_s"]) + within,
-        "USD per million output tokens": number(cost["usd_per_mtok"]),
+        "time to first token": duration(latency["ttft_s"]) + within("latency.ttft_s", "latency.prefill_s"),
+        "time per output token": duration(latency["tpot_s"]) + within("latency.tpot_s"),
+        "output tokens per second": number(latency["output_tokens_per_s"]) + rate,
+        "USD per million output tokens": number(cost["usd_per_mtok"]) + rate,  # what a second costs is known
         "capital, USD": number(cost["capex_usd"]),
         "joules per output token": number(document["energy"]["j_per_token"]),
         "KV tokens per accelerator": count(document["memory"]["kv_tokens"]),

@@ -53,7 +53,8 @@ def errors(document: Document, belief: Mapping[str, Any] | None = None) -> str:
     error = document["latency"]["expected_error"]
     if error is not None:
         words = (
-            f"Times on this accelerator are expected to be right within {percent(error)} on average. {words}"
+            f"The kernels of a step on this accelerator are expected to be right within {percent(error)} on average; "
+            f"what servers reach with them is further off, and the figures at the top say by how much. {words}"
         )
     quality = document["quality"]
     proxy = "No quality was measured: the model was taken as finished."

@@ -11,6 +11,10 @@ from codesign.plaintext import number
 from cost_models import OBJECTIVES
 
 Document = dict[str, Any]
+_SPOKEN = {
+    "dram": "DRAM", "hbm": "HBM", "cxl": "CXL", "ssd": "SSD", "gib": "GiB", "engram": "Engram",
+    "serving.tables.tier": "tables in", "serving.concurrency": "sequences in flight",
+}  # fmt: skip
 
 
 def front(specification: Specification, document: Document) -> str:
@@ -62,11 +66,17 @@ def _otherwise(params: dict[str, Any], own: dict[str, Any] | None) -> str:
     if not own:
         return ""
     changed = [
-        f"{name.partition('.')[2]} {_value(value)} (here {_value(own[name])})"
+        f"{_words(name)} {_value(value)} (here {_value(own[name])})"
         for name, value in params.items()
         if name in own and own[name] != value
     ]
     return paragraph(f"It has {', '.join(changed)}.", "quiet") if changed else ""
+
+
+def _words(name: str) -> str:
+    """A parameter as people say it: `system.host.dram_gib` is DRAM GiB."""
+    last = name.rpartition(".")[2]
+    return _SPOKEN.get(name) or " ".join(_SPOKEN.get(word, word) for word in last.split("_"))
 
 
 def _value(value: Any) -> str:

@@ -2,18 +2,20 @@
 
 import os
 import signal
+import time
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from codesign.calibration import directio, drive, hardwarefile, memory, timing
-from codesign.calibration.device import Device
+from codesign.calibration.device import Device, _Rows
 from codesign.calibration.hardwarefile import Measured
 from codesign.calibration.power import Meter
 from codesign.calibration.scratch import PREFIX, scratch
 from codesign.calibration.serving import Serving
-from codesign.calibration.timing import Sample, UnsteadyError, one_core, steady
+from codesign.calibration.timing import Sample, UnsteadyError, attempt, one_core, steady, within
 from codesign.errors import CodesignError
 from cost_models import constants, load_catalogue
 from cost_models.design import Host, System
@@ -71,6 +73,53 @@ def test_a_steady_time() -> None:
         time[0] += 0.01
 
     assert steady(run, "the test", lambda: time[0]).seconds == pytest.approx(0.01)
+
+
+def test_figures_share_the_time_and_missing_ones_are_named() -> None:
+    left_out: list[str] = []
+
+    def slow() -> None:
+        time.sleep(0.02)
+
+    started = time.perf_counter()
+    with within(started + 0.5, 4, left_out):
+        first = steady(slow, "the first", time.perf_counter, window_s=100.0)
+        assert time.perf_counter() - started < 0.4  # an endless window ends with its share
+        time.sleep(max(0.0, started + 0.5 - time.perf_counter()))
+        assert attempt(lambda: steady(slow, "the second", time.perf_counter)) is None
+        with pytest.raises(UnsteadyError, match="the third: no time was left; give more with --minutes"):
+            steady(slow, "the third", time.perf_counter)
+    assert first.runs >= 2
+    assert [line.partition(":")[0] for line in left_out] == ["the second"]
+    assert steady(slow, "outside", time.perf_counter).seconds > 0
+
+
+def test_a_figure_that_nothing_can_do_without_is_an_error() -> None:
+    with pytest.raises(UnsteadyError):
+        attempt(lambda: (_ for _ in ()).throw(UnsteadyError("x")))
+
+
+def test_too_few_kernels_are_refused() -> None:
+    rows = _Rows()
+    for sample in (SAMPLE, None, None):
+        rows.add(sample, 1.0, 1.0)
+    with pytest.raises(UnsteadyError, match="only 1 of 3 expert kernels"):
+        rows.check("expert kernels")
+
+
+def test_what_was_left_out_stands_in_the_file() -> None:
+    written = hardwarefile.text(
+        replace(_measured(), left_out=("huge pages: no time was left",), seconds=61.2)
+    )
+    assert "# Left out: huge pages: no time was left" in written
+    assert "in 61 s" in written
+
+
+def test_a_slow_drive_gets_a_smaller_file(tmp_path: Path) -> None:
+    block = directio.pages(4)
+    assert directio.write(tmp_path / "file", block, 50, until=0.0) == 1
+    assert (tmp_path / "file").stat().st_size == block.nbytes
+    assert directio.write(tmp_path / "file", block, 3) == 3
 
 
 def test_scratch_files_go_on_an_interrupt(tmp_path: Path) -> None:

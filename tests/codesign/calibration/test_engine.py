@@ -8,12 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from codesign.calibration.engine import Engine, Lookup
+from codesign.calibration import kernels
+from codesign.calibration.engine import Engine, Lookup, _Routed
 from codesign.calibration.scaling import config_of
 from codesign.calibration.tables import DriveTables, MemoryTables, Shape
 from codesign.proxy.engram import Addresses
+from codesign.proxy.moe import Experts
 from codesign.proxy.transformer import Transformer, initialise
-from cost_models import tables
+from cost_models import routing, tables
 from cost_models.design import MixtureOfExperts, Model
 
 
@@ -80,3 +82,22 @@ def test_experts(model: Model) -> None:
     ids = np.random.default_rng(0).integers(0, 997, (2, 12))
     out = _served(transformer, MemoryTables(Shape((), 1)), ids, 8)
     assert (out == transformer(torch.from_numpy(ids), []).argmax(-1).numpy()[:, 7:].T).all()
+
+
+@pytest.mark.parametrize("tokens", [1, 5, 64])
+def test_noise_is_routed_as_the_cost_models_assume(tokens: int) -> None:
+    with torch.device("meta"):
+        module = _Routed(Experts(16, 24, 4, 8, 0, 0.0, "auto"), 1.2)
+    chosen = module._draw(tokens)
+    assert chosen.shape == (tokens, 4)
+    assert all(len(set(one)) == 4 for one in chosen.tolist())
+    loads = np.sort(np.bincount(chosen.reshape(-1).numpy(), minlength=24))[::-1]
+    assert np.abs(loads - routing.expected_loads(24, 4, float(tokens), 1.2)).max() <= 1.0
+
+
+def test_keys_of_one_query_each_are_read_as_shared_ones() -> None:
+    q, k, v = (torch.randn(3, 4, n, 16) for n in (1, 9, 9))
+    expected = torch.nn.functional.scaled_dot_product_attention(q, k, v)
+    assert torch.allclose(kernels.attend_cache(q, k, v), expected, atol=1e-5)
+    shared = torch.nn.functional.scaled_dot_product_attention(q, k[:, :2], v[:, :2], enable_gqa=True)
+    assert torch.allclose(kernels.attend_cache(q, k[:, :2], v[:, :2]), shared, atol=1e-5)

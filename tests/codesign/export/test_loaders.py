@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 import cost_models
 from codesign import export
@@ -32,6 +33,9 @@ RELEASED = {
 }
 
 
+RELEASES = yaml.safe_load(Path(export.__file__).with_name("released.yaml").read_text(encoding="utf-8"))
+
+
 def written(model: Model, folder: Path, **serving: int) -> Path:
     export.write(Specification(Design(model, serving=Serving(**serving))), folder / "plan")
     return folder / "plan"
@@ -45,7 +49,18 @@ def test_transformers_builds_the_model_that_is_costed(preset: str, tmp_path: Pat
     config = transformers.AutoConfig.from_pretrained(
         written(model, tmp_path, input_tokens=9000, output_tokens=1000)
     )
-    assert config.max_position_embeddings == 10_000
+    assert config.max_position_embeddings == RELEASES[preset]["max_position_embeddings"]
+    for name, value in RELEASES[preset]["fields"].items():
+        if name.startswith("rope"):  # kept together since transformers 5
+            together = config.rope_parameters
+            found = (
+                together["rope_theta"]
+                if name == "rope_theta"
+                else {key: together[key] for key in value or {}}
+            )
+            assert found == (value if name == "rope_theta" else value or {}), name
+        else:
+            assert getattr(config, name) == value, name
     assert config.dtype == torch.bfloat16
     with torch.device("meta"):
         built = transformers.AutoModelForCausalLM.from_config(config)
@@ -67,6 +82,27 @@ def test_a_changed_model_is_the_changed_model(preset: str, tmp_path: Path) -> No
     weights = sum(parameter.numel() for parameter in built.parameters())
     biases = sum(buffer.numel() for name, buffer in built.named_buffers() if name.endswith("correction_bias"))
     assert weights + biases == architecture.parameters(model).total
+
+
+def test_a_model_of_ones_own_has_what_its_proxy_was_trained_with(tmp_path: Path) -> None:
+    from codesign.export.runnable import model as runnable
+
+    released = cost_models.read_model("llama-3.1-8b")
+    config = transformers.AutoConfig.from_pretrained(
+        written(replace(released, layers=20), tmp_path, input_tokens=9000, output_tokens=1000)
+    )
+    assert config.max_position_embeddings == 10_000
+    assert config.rope_parameters == {"rope_type": "default", "rope_theta": runnable.ROPE_BASE}
+    x = torch.full((4,), 1e-3)
+    assert torch.equal(runnable.rms(x), torch.nn.functional.rms_norm(x, (4,), eps=config.rms_norm_eps))
+
+
+def test_tables_leave_the_release_s_constants(tmp_path: Path) -> None:
+    tables_of = cost_models.read_model("engram-27b").engram
+    model = replace(cost_models.read_model("llama-3.1-8b"), engram=replace(tables_of, layer_ids=(1, 14)))
+    config = json.loads((written(model, tmp_path) / "config.json").read_text(encoding="utf-8"))
+    assert config["rope_scaling"] == RELEASES["llama-3.1-8b"]["fields"]["rope_scaling"]
+    assert config["rms_norm_eps"] == 1e-5
 
 
 @pytest.mark.parametrize("preset", ["deepseek-v4.1-flash", "engram-27b"])

@@ -9,7 +9,7 @@ import pytest
 import cost_models
 from codesign.export.alternatives import nearest
 from codesign.export.charts import Part, Point, Swing, scatter, share_bars, tornado, unbeaten
-from codesign.export.expected import expected_errors
+from codesign.export.expected import doubt, expected_errors
 from codesign.export.files import files
 from codesign.export.sensitivity import load, prices
 from codesign.export.specification import Specification
@@ -85,8 +85,17 @@ def test_it_says_everything_that_a_board_asks(page: str) -> None:
     assert "1.910 &plusmn; 0.007" in page
     assert "Trial 5: 10 % better cost per million output tokens" in page
     assert "bits per byte +0.0100" in page
-    assert "It has tensor_parallel 5 (here 3)." in page
+    assert "It has tensor parallel 5 (here 3)." in page
     assert 'class="front"' in page
+
+
+def test_a_served_time_is_no_surer_than_its_measurements(page: str) -> None:
+    served = next(row for row in expected_errors() if row.quantity == "latency.tpot_s")
+    assert doubt(0.01, "latency.tpot_s") == served.mean > 0.01
+    assert doubt(0.9, "latency.tpot_s") == 0.9
+    assert doubt(None, "capex") is None
+    tile = page.partition("<span>time per output token")[0].rpartition('class="tile"')[2]
+    assert f"&plusmn; {100 * served.mean:.0f} %" in tile
 
 
 def test_a_finished_model_has_no_front(specification: Specification) -> None:
