@@ -14,6 +14,7 @@ from cost_models.catalogue import Catalogue
 from cost_models.design import Number, Serving, System
 from cost_models.latency import Steps
 from cost_models.lookup import Lookup
+from cost_models.masks import choose, some
 from cost_models.operators import ACTIVATION_BYTES
 from cost_models.parts import Parts, Tier
 
@@ -107,7 +108,7 @@ def energy(parts: Parts, system: System, work: Work, tokens_per_s: Number, catal
         if moved is None:
             by_part[name] = 0.0
             continue
-        crossing = np.where(tier.on_package, 0.0, host_link) if name in _CROSSES_HOST_LINK else 0.0
+        crossing = choose(tier.on_package, 0.0, host_link) if name in _CROSSES_HOST_LINK else 0.0
         by_part[name] = moved * (tier.j_per_byte + crossing) + work.tier_reads[name] * tier.j_per_read
     if work.host:
         by_part["host_compute"] = work.host["flops"] * parts.node.cpu_j_per_flop
@@ -143,9 +144,9 @@ def peak_power(parts: Parts, system: System) -> Number:
     memory: Number = 0.0
     for name, tier in parts.tiers.items():
         moving: Number = 0.0
-        if name != "hbm" and np.any(tier.capacity_bytes):  # device memory at full speed is inside the TDP
+        if name != "hbm" and some(tier.capacity_bytes > 0):  # device memory at full speed is inside the TDP
             fitted = np.minimum(tier.capacity_bytes, 1.0)
-            reads = np.where(np.isfinite(tier.reads_per_s), tier.reads_per_s, 0.0)
+            reads = choose(np.isfinite(tier.reads_per_s), tier.reads_per_s, 0.0)
             moving = fitted * (tier.bandwidth * tier.j_per_byte + reads * tier.j_per_read)
         memory = memory + _tier_static(tier, system.nodes) + system.nodes / tier.nodes_sharing * moving
     return system.accelerators * parts.accelerator.tdp_w + system.nodes * host + memory

@@ -101,8 +101,11 @@ def columns(model: Model, serving: Serving, parts: Parts) -> dict[str, Number]:
 
 def processors(columns: dict[str, "Floats"]) -> Processors | None:
     """The record of (designs,) columns that hold those of `columns`; None where they do not."""
-    own = {name.removeprefix(PREFIX): v for name, v in columns.items() if name.startswith(PREFIX)}
-    return Processors(**own) if own else None
+    if f"{PREFIX}experts" not in columns:
+        return None
+    return Processors(
+        **{name.removeprefix(PREFIX): v for name, v in columns.items() if name.startswith(PREFIX)}
+    )
 
 
 def used(columns: dict[str, "Floats"]) -> NDArray[np.bool_] | None:

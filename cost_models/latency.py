@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cost_models import constants, host_compute, passes
+from cost_models.catalogue.names import distinct as distinct_names
 from cost_models.design import Model, Name, Number, Serving
 from cost_models.distinct import Distinct
 from cost_models.operators import ACTIVATION_BYTES, COMPUTE_TYPES, Floats, operators
@@ -173,6 +174,11 @@ def _columns(
     model: Model, serving: Serving, parts: Parts, batch: Number, tokens_per_sequence: Number
 ) -> dict[str, Number]:
     accelerator = parts.accelerator
+    peaks: dict[str, Number] = {}
+    peak = accelerator.peak_flops["bf16"]
+    for kind in COMPUTE_TYPES:
+        # that of the next wider type where the part has none
+        peaks[f"peak.{kind}"] = peak = accelerator.peak_flops.get(kind, peak)
     return {
         "batch": batch, "queries": tokens_per_sequence,
         "tensor": serving.tensor_parallel, "expert": serving.expert_parallel,
@@ -181,30 +187,22 @@ def _columns(
         "chunk": serving.prefill_chunk, "kv_budget": serving.kv_budget,
         "memory_bandwidth": accelerator.memory_bandwidth, "link_bandwidth": accelerator.scale_up_bandwidth,
         "link_group": accelerator.scale_up_group, "network_bandwidth": parts.node.network_bandwidth,
-        **{f"peak.{kind}": _peak(accelerator.peak_flops, kind) for kind in COMPUTE_TYPES},
-        **host_compute.columns(model, serving, parts),
+        **peaks, **host_compute.columns(model, serving, parts),
     }  # fmt: skip
-
-
-def _peak(peaks: dict[str, Number], kind: str) -> Number:
-    """Peak of a compute type, or of the next wider one where the part has none."""
-    wider = COMPUTE_TYPES[: COMPUTE_TYPES.index(kind) + 1][::-1]
-    return next(peaks[name] for name in wider if name in peaks)
 
 
 def _by_constants(model: Model, phase: str, distinct: Distinct, names: Name) -> dict[str, Floats]:
     """Evaluate the distinct designs part by part, so that constants are numbers, in stretches that fit in cache."""
     columns = distinct.columns
     size = len(columns["batch"])
-    names = distinct.first(names)
-    if np.ndim(names) == 0:
-        groups = {constants.key(str(names)): np.arange(0)}
+    each, index = distinct_names(distinct.first(names))
+    keys = [constants.key(name) for name in each]
+    if index is None:
+        groups = {keys[0]: np.arange(0)}
     else:
-        each, index = np.unique(names, return_inverse=True)
-        keys = [constants.key(str(name)) for name in each]
         groups = {
             key: np.flatnonzero(np.isin(index, [i for i, k in enumerate(keys) if k == key]))
-            for key in set(keys)
+            for key in dict.fromkeys(keys)
         }
     hosted = host_compute.used(columns)
     if hosted is not None:
@@ -214,7 +212,7 @@ def _by_constants(model: Model, phase: str, distinct: Distinct, names: Name) -> 
     result: dict[str, Floats] = {}
     for key, members in groups.items():
         alone = len(groups) == 1
-        mine = columns if alone else {name: column[members] for name, column in columns.items()}
+        mine = columns if alone else {name: column.take(members) for name, column in columns.items()}
         for start in range(0, len(mine["batch"]), _DESIGNS_AT_ONCE):
             stretch = slice(start, start + _DESIGNS_AT_ONCE)
             done = _steps(model, phase, {name: column[stretch] for name, column in mine.items()}, key)
@@ -324,7 +322,7 @@ def _bound(kind: str, term: Any, row: int) -> str:
         shares = {"network": term.memory_s, "overhead": term.overhead_s}
     elif kind == "host":
         shares = {
-            "host compute": term.compute_s, "host memory": term.memory_s, "host link": term.overhead_s
+            "host compute": term.compute_s, "host memory": term.memory_s, "handover": term.overhead_s
         }  # fmt: skip
     else:
         shares = {"compute": term.compute_s, "memory": term.memory_s, "overhead": term.overhead_s}

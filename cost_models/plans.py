@@ -7,7 +7,7 @@ so all matrix products and element-wise passes of a model are two products of a 
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,11 @@ class Rows:
     compute: tuple[str, ...]
     count: Floats
     before: Floats
+
+    @cached_property
+    def windowed(self) -> bool:
+        """Whether any of them sees only a window of the context."""
+        return bool(self.columns["window"].any())
 
 
 @dataclass(frozen=True)
