@@ -101,7 +101,7 @@ def run(
         _add_attention(result, model, phase, ready, work, machine, layout, keep)
     if ready.experts.members:
         _add_experts(result, model, phase == "prefill", ready, work, machine, layout, keep, host)
-    if bool(np.any(layout.tensor * layout.data > 1)):
+    if bool((layout.tensor * layout.data > 1).any()):
         _add_collectives(result, ready, work, machine, layout, keep)
     elif keep:
         nothing = np.zeros((len(ready.collectives.members), len(work.tokens)))
@@ -168,7 +168,7 @@ def _add_attention(
     keys = np.maximum(column["kv_heads"], 1.0)  # a latent is one for all heads: every rank keeps a copy
     seen = work.context[None, :]
     window = column["window"]
-    if bool(np.any(window)):
+    if rows.windowed:
         seen = np.where(window > 0, np.minimum(seen, window), seen)
     copies = np.minimum(tensor, keys)
     cache = column["context_bytes"] / copies
@@ -237,11 +237,14 @@ def _add_experts(
     to_read = load.experts * flops_per_row * (0.5 * DTYPE_BYTES[model.dtype("experts")])
     permuted = load.rows * (model.hidden * constants["bytes_per_row_value"])
     permuted = permuted + tokens * (moe.active_experts * model.hidden * constants["bytes_per_choice_value"])
+    # whole tiles, but on a host whose products need none (`tiled` 0 in its file)
+    computed = load.tiled_rows if constants.get("tiled", 1.0) else load.rows
     term = rooflines.experts(
-        load.tiled_rows * flops_per_row / machine.peak_flops[kind],
+        computed * flops_per_row / machine.peak_flops[kind],
         to_read / machine.memory_bandwidth,
         permuted / machine.memory_bandwidth,
         constants,
+        load.experts,
     )
     moved, flops = to_read + permuted, load.rows * flops_per_row
     runs = rows.count[0] * work.chunks
