@@ -20,7 +20,7 @@ from cost_models.design import Design, Model, Number, Serving
 from cost_models.energy import HOST_TIERS, Work
 from cost_models.latency import Latency, Steps
 from cost_models.masks import by_tier, choose, some
-from cost_models.memory import Memory, models_held, replicas, weight_bytes, weights_per_accelerator
+from cost_models.memory import Memory, replicas, weight_bytes
 from cost_models.parts import Parts
 
 _TIMES = 512  # points of a hit-rate curve
@@ -65,8 +65,8 @@ def compose(design: Design, parts: Parts, held: Memory) -> tuple[Composed, Memor
     composition, serving = design.model.composition, design.serving
     assert composition is not None
     count, near = composition.experts, parts.accelerator.unified_memory
-    one = weights_per_accelerator(design)
-    certain = models_held(design, near) - composition.router_scale
+    one = held.weights_bytes / held.models
+    certain = held.models - composition.router_scale
     needed = held.hbm_bytes + held.reserve_bytes  # with the KV cache of all sequences
     more = np.floor(np.maximum(held.capacity_bytes - needed, 0.0) / one)
     more = choose(np.equal(serving.composition_hot, 0), np.minimum(more, count - certain), 0.0)
@@ -77,7 +77,7 @@ def compose(design: Design, parts: Parts, held: Memory) -> tuple[Composed, Memor
     group = np.minimum(held.concurrency / distinct, held.running)
     seconds, moved = _switch(design, parts, one)
     whole = expert_bytes(design.model)
-    memory, at_rest = _at_rest(design, held, more * one, count * whole, near)
+    memory, at_rest = _at_rest(design, held, more, one, count * whole, near)
     return Composed(
         hot_experts=hot, hit_rate=hits, miss_rate=1.0 - found, distinct_experts=distinct, group=group,
         expert_bytes=whole, host_bytes=at_rest, switch_s=seconds, switched_bytes=moved,
@@ -137,9 +137,7 @@ def with_switches(work: Work, composed: Composed, serving: Serving) -> Work:
         if some(homes[tier]):
             tier_bytes[tier] = tier_bytes.get(tier, 0.0) + choose(homes[tier], moved, 0.0)
             tier_reads.setdefault(tier, 0.0)
-    return replace(
-        work, memory_bytes=work.memory_bytes + moved, tier_bytes=tier_bytes, tier_reads=tier_reads
-    )
+    return replace(work, memory_bytes=work.memory_bytes + moved, tier_bytes=tier_bytes, tier_reads=tier_reads)
 
 
 def expert_bytes(model: Model) -> float:
@@ -168,9 +166,7 @@ def popularity(experts: int, exponent: float, together: float) -> Popularity:
     return Popularity(float(asked.sum()), *curves)
 
 
-def _hits(
-    experts: int, exponent: Number, together: Number, hot: Number
-) -> tuple[Number, Number, Number]:
+def _hits(experts: int, exponent: Number, together: Number, hot: Number) -> tuple[Number, Number, Number]:
     """(distinct experts, hit rate of requests, hit rate of groups)."""
     if np.ndim(exponent) == 0 and np.ndim(together) == 0:
         known = popularity(experts, float(exponent), float(together))
@@ -200,7 +196,9 @@ def _switch(design: Design, parts: Parts, one: Number) -> tuple[Number, Number]:
     ranks = serving.tensor_parallel * serving.data_parallel * serving.pipeline_parallel
     per_node = system.accelerators / system.nodes
     in_node = np.minimum(ranks, per_node)
-    links = choose(np.greater(serving.composition_links, 0), np.minimum(serving.composition_links, ranks), ranks)
+    links = choose(
+        np.greater(serving.composition_links, 0), np.minimum(serving.composition_links, ranks), ranks
+    )
     total = one * ranks
     seconds: Number = 0.0
     moved: Number = 0.0
@@ -220,9 +218,12 @@ def _switch(design: Design, parts: Parts, one: Number) -> tuple[Number, Number]:
 
 
 def _at_rest(
-    design: Design, held: Memory, more: Number, everything: float, unified: Any
+    design: Design, held: Memory, more: Number, one: Number, everything: float, unified: Any
 ) -> tuple[Memory, Number]:
-    """The memory with further hot experts (bytes per accelerator), and all experts in their tier, per node."""
+    """The memory with `more` experts hot, and the bytes that all take in their tier, per node.
+
+    one: bytes of an expert per accelerator; everything: of all experts, whole.
+    """
     serving, system = design.serving, design.system
     ranks = serving.tensor_parallel * serving.data_parallel * serving.pipeline_parallel
     per_node = system.accelerators / system.nodes
@@ -236,8 +237,10 @@ def _at_rest(
         bytes_ = choose(here, copies * everything, 0.0)
         tables[tier], violations[tier] = tables[tier] + bytes_, violations[tier] + bytes_
         at_rest = at_rest + bytes_
-    left = np.maximum(held.kv_bytes_available - more, 0.0)
+    added = more * one
+    left = np.maximum(held.kv_bytes_available - added, 0.0)
     return replace(
-        held, weights_bytes=held.weights_bytes + more, hbm_bytes=held.hbm_bytes + more, kv_bytes_available=left,
-        kv_tokens=np.floor(left / held.kv_bytes_per_token), host_tables=tables, violations=violations,
+        held, weights_bytes=held.weights_bytes + added, hbm_bytes=held.hbm_bytes + added, kv_bytes_available=left,
+        kv_tokens=np.floor(left / held.kv_bytes_per_token), models=held.models + more, host_tables=tables,
+        violations=violations,
     ), at_rest  # fmt: skip

@@ -38,7 +38,9 @@ _EXTRA_KEYS = (
     "engram_num_embeddings", "ple_layer_ids", "ple_embed_dim", "ple_conv_kernel_size", "ngram_size",
     "ngram_vocab_size_base", "ngram_vocab_size_ratio", "emb_neighbor_num", "emb_split_num",
 )  # fmt: skip
-COMPOSITION = "composition"  # the model_type of many whole models behind a router; `expert_config` is one of them
+COMPOSITION = (
+    "composition"  # the model_type of many whole models behind a router; `expert_config` is one of them
+)
 _DTYPE_FIELDS = ("weights_dtype", "experts_dtype", "tables_dtype", "kv_dtype")
 
 
@@ -109,7 +111,10 @@ def _composition(document: Document, data: dict[str, Any], name: str) -> Model:
         raise document.error(("expert_config",), rule)
     values = {
         field: _number(document, data, key, rules.COMPOSITION[field], default)
-        for field, key, default in (("experts", "num_experts", REQUIRED), ("router_scale", "router_scale", 1.0))
+        for field, key, default in (
+            ("experts", "num_experts", REQUIRED),
+            ("router_scale", "router_scale", 1.0),
+        )
     }
     own = str(data.get("_name_or_path", name))
     return replace(expert, name=own, composition=Composition(**values))

@@ -48,6 +48,7 @@ class Memory:
     host_tables: bytes of tables and caches per node, by tier. host_experts, host_kv: of routed experts and KV cache in
         the host's DRAM per node, where its processors compute those; kv_* are then of that DRAM, an equal part of it
         for each accelerator.
+    models: that weights_bytes holds: of a composition the router and the hot experts, counted as one expert is large.
     violations: signed bytes (layout: a count), > 0 where the design does not fit.
     """
 
@@ -64,6 +65,7 @@ class Memory:
     concurrency: Number
     running: Number
     copies_per_node: Number
+    models: Number = 1.0
     host_experts: Number = 0.0
     host_kv: Number = 0.0
     host_tables: dict[str, Number] = field(default_factory=dict)
@@ -154,9 +156,11 @@ def fit(design: Design, parts: Parts) -> Memory:
 
     experts_out = model.moe is not None and host_compute.is_moved(serving.routed_experts_on, accelerator)
     kv_out = host_compute.is_moved(serving.attention_on, accelerator)
-    weights = weights_per_accelerator(design, experts_out)
+    weights = _weights_per_accelerator(design, experts_out)
+    models: Number = 1.0
     if model.composition is not None:
-        weights = weights * models_held(design, accelerator.unified_memory)
+        models = _models_held(design, accelerator.unified_memory)
+        weights = weights * models
     all_tables = tables.table_bytes(model)
     share = t * p  # accelerators that hold one copy of the tables together
     unified = accelerator.unified_memory
@@ -236,6 +240,7 @@ def fit(design: Design, parts: Parts) -> Memory:
         concurrency=concurrency,
         running=running,
         copies_per_node=copies,
+        models=models,
         host_experts=host_experts,
         host_kv=choose(kv_out, needed * per_node, 0.0),
         host_tables=host_tables,
@@ -313,7 +318,7 @@ def _attention_stays(model: Model) -> bool:
     return model.attention.kind == "csa" or bool(model.attention.linear_value_heads or model.attention.index_heads)
 
 
-def models_held(design: Design, unified: Any) -> Number:
+def _models_held(design: Design, unified: Any) -> Number:
     """Models of a composition that accelerator memory must hold: the router, and the hot experts that are asked for.
 
     Without a number one expert; those that the KV cache leaves room for come on top (composition.py).
@@ -325,7 +330,7 @@ def models_held(design: Design, unified: Any) -> Number:
     return composed.router_scale + choose(home["hbm"] | (home["dram"] & unified), composed.experts, hot)
 
 
-def weights_per_accelerator(design: Design, experts_out: Flag = False) -> Number:
+def _weights_per_accelerator(design: Design, experts_out: Flag = False) -> Number:
     """Bytes of one model without its tables on the fullest accelerator; of a composition, of one expert.
 
     experts_out: where the routed experts lie in host memory.

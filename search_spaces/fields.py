@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from cost_models.design import Host
 from search_spaces.parameters import Condition, Parameter, subset_text
 from search_spaces.schema import (
     Above,
@@ -21,7 +22,9 @@ from search_spaces.schema import (
 
 TABLES, ENGRAM, MEDUSA = "serving.tables.", "model.engram_", "serving.medusa_"
 EXPERTS = "serving.routed_"
+COMPOSED = "serving.composition_"
 SHARE, ROWS = "model.engram_share", "model.engram_rows"
+PRESET, COMPOSITION = "model.preset", "model.composition_experts"
 
 
 def collect(
@@ -69,11 +72,17 @@ def _parameter(name: str, spec: Any) -> Parameter:
 
 
 # bounds of these may be written as whole numbers, they are real numbers all the same
-_REALS = (SHARE, "system.hbm_gib", "system.host.dram_gib", "system.host.cxl_gib", "system.host.ssd_gib")
+_REALS = (
+    SHARE, "model.composition_router_scale", "serving.composition_popularity", "system.hbm_gib",
+    "system.host.dram_gib", "system.host.cxl_gib", "system.host.ssd_gib",
+)  # fmt: skip
 
 
 def _defaults() -> dict[str, Any]:
+    host = Host()
+    names = ("cpu", "dram_tier", "cxl_tier", "ssd_tier", "remote_tier")
     fields: dict[str, Any] = {"system.hbm_gib": None}
+    fields |= {f"system.host.{name}": getattr(host, name) for name in names}
     collect("system.host", HostSpec(), fields)
     collect("system", SystemSpec(accelerator="h100-sxm"), fields, skip=("host",))
     collect("serving", ServingSpec(), fields, skip=("phase", "tables"))

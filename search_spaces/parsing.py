@@ -12,10 +12,10 @@ from cost_models import traffic
 from cost_models.design import GIB, Host, Limits, Model, System, TrainingRun
 from cost_models.errors import InputError
 from cost_models.yamlfile import Document, Path_
-from search_spaces.fields import ENGRAM, ROWS, SHARE, TABLES, collect
+from search_spaces.fields import COMPOSED, COMPOSITION, ENGRAM, PRESET, ROWS, SHARE, TABLES, collect
 from search_spaces.parameters import Condition, Parameter, layers_of
 from search_spaces.reading import one_of, read
-from search_spaces.schema import SpaceFile, TrainingSpec
+from search_spaces.schema import Choices, SpaceFile, TrainingSpec
 from search_spaces.space import Space
 
 MOST_SUBSETS = 4096
@@ -23,17 +23,23 @@ _QUALITY = "bits_per_byte"
 _DEFAULT_OBJECTIVES = ("tpot_s", "j_per_token", "usd_per_mtok")
 
 
-def parse(text: str, file: str, base: Model | None = None) -> Space:
-    """The space of a file's text; `base`: its model, where read before. Raises InputError with the place."""
+def parse(text: str, file: str, base: Model | None = None, bases: Mapping[str, Model] | None = None) -> Space:
+    """The space of a file's text; `base`, `bases`: its models, where read before. Raises InputError with the place."""
     spec, document = read(text, file)
+    free = spec.model.preset if isinstance(spec.model.preset, Choices) else None
+    if free is not None and not bases:
+        bases = {name: _preset(document, name, ("choices", i)) for i, name in enumerate(free.choices)}
+    if free is not None and bases:
+        base = bases[free.choices[0]]
     if base is None:
         base = _base(spec, document, file)
     fixed: dict[str, Any] = {}
-    own = collect("model", spec.model, fixed, skip=("preset", "config"))
+    own = collect("model", spec.model, fixed, skip=("config",) if free else ("preset", "config"))
     own += collect("system", spec.system, fixed)
     own += collect("serving", spec.serving, fixed, skip=("phase",))
     fixed["serving.tables.traffic"] = _profile(spec, document, file)
     parameters = _with_implied(_checked(own, fixed, document), fixed)
+    parameters = _with_presets(parameters, bases or {})
     objectives = _objectives(spec, document)
     space = Space(
         name=spec.name or Path(file).stem,
@@ -49,6 +55,7 @@ def parse(text: str, file: str, base: Model | None = None) -> Space:
         file=file,
         phase=spec.serving.phase or "",
         training=_training(spec, objectives, document),
+        bases=dict(bases or {}),
     )
     _check_model(space, document)
     return space
@@ -56,7 +63,9 @@ def parse(text: str, file: str, base: Model | None = None) -> Space:
 
 def restore(stored: Mapping[str, Any]) -> Space:
     """The space that `Space.stored` described."""
-    space = parse(stored["text"], stored["file"], TypeAdapter(Model).validate_python(stored["base"]))
+    one, several = TypeAdapter(Model), TypeAdapter(dict[str, Model])
+    base = one.validate_python(stored["base"])
+    space = parse(stored["text"], stored["file"], base, several.validate_python(stored.get("bases") or {}))
     if not stored.get("quality"):
         return space
     quality = dict(stored["quality"])
@@ -78,12 +87,19 @@ def _profile(spec: SpaceFile, document: Document, file: str) -> str:
 
 
 def _base(spec: SpaceFile, document: Document, file: str) -> Model:
-    key = "preset" if spec.model.preset else "config"
-    target = spec.model.preset or str(Path(file).parent / str(spec.model.config))
+    if isinstance(spec.model.preset, str):
+        return _preset(document, spec.model.preset)
     try:
-        return cost_models.read_model(target)
+        return cost_models.read_model(str(Path(file).parent / str(spec.model.config)))
     except InputError as error:
-        raise InputError(f"{document.where('model', key)}: model.{key}: {error}") from None
+        raise InputError(f"{document.where('model', 'config')}: model.config: {error}") from None
+
+
+def _preset(document: Document, name: str, within: Path_ = ()) -> Model:
+    try:
+        return cost_models.read_model(name)
+    except InputError as error:
+        raise InputError(f"{document.where('model', 'preset', *within)}: model.preset: {error}") from None
 
 
 def _checked(parameters: list[Parameter], fixed: Mapping[str, Any], document: Document) -> list[Parameter]:
@@ -130,6 +146,34 @@ def _with_implied(parameters: list[Parameter], fixed: Mapping[str, Any]) -> list
     return sorted(about, key=lambda p: p.name != amount.name)
 
 
+def _with_presets(parameters: list[Parameter], bases: Mapping[str, Model]) -> list[Parameter]:
+    """With several presets, tables and compositions matter only for those that have them; the preset comes first."""
+    if not bases:
+        return parameters
+    count = next((p for p in parameters if p.name == COMPOSITION), None)
+    composed = [
+        name
+        for name, model in bases.items()
+        if model.composition or (count is not None and _means(count, name))
+    ]
+    own = any(p.name in (SHARE, ROWS) for p in parameters)
+    tabled = [name for name, model in bases.items() if model.engram]
+    implied = {COMPOSED: composed} | ({} if own else {TABLES: tabled})
+    about = [
+        replace(p, conditions=(*p.conditions, Condition(PRESET, tuple(names))))
+        for p in parameters
+        for names in [next((names for start, names in implied.items() if p.name.startswith(start)), None)]
+        if names is not None
+    ]
+    found = {p.name: p for p in about}
+    return sorted((found.get(p.name, p) for p in parameters), key=lambda p: p.name != PRESET)
+
+
+def _means(p: Parameter, preset: str) -> bool:
+    """Whether a parameter of the model applies to a preset."""
+    return all(c.holds({PRESET: preset}) for c in p.conditions if c.parameter == PRESET)
+
+
 def _objectives(spec: SpaceFile, document: Document) -> tuple[str, ...]:
     known = [name for name in cost_models.OBJECTIVES if spec.quality or name != _QUALITY]
     default = (_QUALITY, *_DEFAULT_OBJECTIVES) if spec.quality else _DEFAULT_OBJECTIVES
@@ -163,8 +207,23 @@ def _training(spec: SpaceFile, objectives: tuple[str, ...], document: Document) 
 
 
 def _check_model(space: Space, document: Document) -> None:
-    """Refuse what no value of the parameters can make right."""
+    """Refuse what no value of the parameters can make right, for each of the presets."""
+    if space.quality and (space.bases or space.base.composition or space.has(COMPOSITION)):
+        rule = (
+            "must be left out where presets or a composition are compared: proxies of other bases are of other "
+            "sizes, and none exists for a composition"
+        )
+        raise document.error(("quality",), rule)
+    for name, base in (space.bases or {"": space.base}).items():
+        own = tuple(p for p in space.model_parameters if _means(p, name))
+        _check_base(replace(space, base=base, model_parameters=own), document)
+
+
+def _check_base(space: Space, document: Document) -> None:
     layers = space.base.layers
+    if space.has(COMPOSITION) and space.base.engram:
+        rule = f"needs a base without tables, but {space.base.name} has some; name others with when: {{{PRESET}: ..}}"
+        raise document.error(tuple(COMPOSITION.split(".")), rule)
     for p in space.model_parameters:
         sets = [layers_of(str(choice)) for choice in p.choices] if p.kind == "subset" else []
         for ids in sets:

@@ -160,9 +160,12 @@ class ModelSpec(Strict):
         `total_parameters`; routed experts and table rows follow.
     attention, feed_forward: the kind of every layer's two parts, at the base's active parameters (blocks.py).
     engram_rows: rows of one table beside a fixed backbone; the share follows. Only one of the two.
+    composition_experts: so many whole models of the base behind a router, composition_router_scale its size relative
+        to one of them.
+    With several presets nothing is trained, and what does not fit each of them says so with `when`.
     """
 
-    preset: str | None = None
+    preset: Named[str] | None = None
     config: str | None = None
     total_parameters: Free[Positive] | None = None
     engram_share: Free[Share] | None = None
@@ -175,6 +178,8 @@ class ModelSpec(Strict):
     active_experts: Free[Count] | None = None
     attention: Named[Literal["mha", "gqa", "mqa", "mla"]] | None = None
     feed_forward: Named[Literal["dense", "experts"]] | None = None
+    composition_experts: Free[Count] | None = None
+    composition_router_scale: Free[Amount] | None = None
     medusa_heads: Free[Whole] | None = None
     weights_dtype: Named[Dtype] | None = None
     experts_dtype: Named[Dtype] | None = None
@@ -262,6 +267,11 @@ class ServingSpec(Strict):
     kv_pooling: Free[Count] = 7
     medusa_tree: Free[Annotated[int, Field(strict=True, ge=0, le=MOST_NODES)]] = 63
     medusa_acceptance: str = PUBLISHED
+    composition_tier: Named[Tier] = "dram"
+    composition_hot: Free[Whole] = 0
+    composition_popularity: Free[Amount] = 1.0
+    composition_links: Free[Whole] = 0
+    composition_prefetch: Named[bool] = False
     tables: TablesSpec = TablesSpec()
 
 

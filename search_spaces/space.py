@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cost_models.design import (
     GIB,
+    Composition,
     Design,
     Engram,
     Host,
@@ -22,7 +23,7 @@ from cost_models.design import (
 from cost_models.errors import InputError
 from search_spaces import budget, hardware
 from search_spaces.blocks import with_blocks
-from search_spaces.fields import DEFAULTS, EXPERTS, MEDUSA, TABLES
+from search_spaces.fields import COMPOSED, DEFAULTS, EXPERTS, MEDUSA, TABLES
 from search_spaces.parameters import Parameter, layers_of
 from search_spaces.reading import one_of
 from search_spaces.schema import QualitySpec
@@ -39,6 +40,7 @@ class Space:
     constraints: the limits; quality: how the proxy is trained, or None where nothing is; training: the run from
         scratch whose cost counts, or None.
     fixed: the values that are not free, by the names parameters have.
+    bases: where model.preset is free, the model of each; `base` is the first of them.
     """
 
     name: str = field(compare=False)
@@ -53,6 +55,7 @@ class Space:
     text: str = field(repr=False, compare=False)
     file: str = field(compare=False)
     phase: str = ""
+    bases: dict[str, Model] = field(default_factory=dict)
     training: TrainingRun | None = None
     _grids: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False, compare=False)
 
@@ -61,17 +64,24 @@ class Space:
         """Model parameters, then hardware parameters."""
         return self.model_parameters + self.hardware_parameters
 
+    def has(self, name: str) -> bool:
+        """Whether the file says anything about a parameter: free, or fixed."""
+        return name in self.fixed or any(p.name == name for p in self.parameters)
+
     def model(self, params: Mapping[str, Any]) -> Model:
         """The model of the `model.*` values, others are ignored. Raises InputError where it is impossible."""
         values = {name: v for name, v in self.fixed.items() if name.startswith("model.")}
         values |= {name: v for name, v in params.items() if name.startswith("model.")}
         own = {name.removeprefix("model."): v for name, v in values.items()}
-        base = self.base
+        base = self.bases[own["preset"]] if "preset" in own else self.base
         if base.moe and "active_experts" in own:
             base = replace(base, moe=replace(base.moe, active_experts=own["active_experts"]))
         base = with_blocks(base, own)
         fields = {k: own[k] for k in _PLAIN_MODEL_FIELDS if k in own}
         base = replace(base, **fields)
+        if "composition_experts" in own:
+            scale = own.get("composition_router_scale", 1.0)
+            return replace(base, composition=Composition(int(own["composition_experts"]), float(scale)))
         if "engram_share" in own:
             share, total = float(own["engram_share"]), own.get("total_parameters")
             return budget.at_equal_budget(base, share, self._engram(base, own), total)
@@ -129,7 +139,10 @@ class Space:
     def stored(self) -> dict[str, Any]:
         """What a study keeps so that the space can be read again anywhere: see `restore`."""
         quality = self.quality and self.quality.model_dump()
-        return {"text": self.text, "file": self.file, "base": asdict(self.base), "quality": quality}
+        bases = {name: asdict(model) for name, model in self.bases.items()}
+        return {
+            "text": self.text, "file": self.file, "base": asdict(self.base), "bases": bases, "quality": quality,
+        }  # fmt: skip
 
     def with_quality(self, **changes: Any) -> "Space":
         """The same space with other fields of `quality`. Raises InputError where nothing is trained."""
@@ -168,6 +181,7 @@ class Space:
             (TABLES, model.engram is None),
             (MEDUSA, not model.medusa_heads),
             (EXPERTS, model.moe is None),
+            (COMPOSED, model.composition is None),
         ]
         return tuple(beginning for beginning, idle in without if idle)
 
@@ -230,7 +244,8 @@ _HOST_NAMES = ("cpu", "dram_tier", "cxl_tier", "ssd_tier", "remote_tier")
 _SERVING_NUMBERS = (
     "tensor_parallel", "expert_parallel", "data_parallel", "pipeline_parallel", "input_tokens",
     "output_tokens", "concurrency", "routed_experts_on", "attention_on", "kv_budget", "kv_window", "kv_pooling",
-    "medusa_tree", "medusa_acceptance",
+    "medusa_tree", "medusa_acceptance", "composition_tier", "composition_hot", "composition_popularity",
+    "composition_links", "composition_prefetch",
 )  # fmt: skip
 
 

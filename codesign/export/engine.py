@@ -84,6 +84,12 @@ def not_supported(design: Design) -> list[str]:
             f"The design puts a cache of {float(tables.cache_bytes) / 2**30:g} GiB in {tables.cache_tier} in "
             "front of its tables: upstream engines have no such cache."
         )
+    if model.composition:
+        reasons.append(
+            f"The design has {model.composition.experts} whole models behind a router: an engine serves one of them. "
+            "vLLM moves its weights to host memory and back (VLLM_SERVER_DEV_MODE=1, --enable-sleep-mode, POST "
+            "/sleep?level=1 and /wake_up); the router and the choice of who sleeps are yours."
+        )
     if design.serving.kv_budget:
         reasons.append(
             f"The design keeps {design.serving.kv_budget} prompt positions per head (SnapKV): upstream "

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cost_models import tables
+from cost_models.composition import expert_bytes
 from cost_models.design import Design, Model
 from cost_models.memory import Memory, expert_padding, weight_bytes
 from cost_models.parts import Parts
@@ -19,7 +20,10 @@ _WHOLE = {False: "router, norms, latent projections, gates", True: "all but rout
 
 
 def placement(design: Design, memory: Memory, parts: Parts) -> dict[str, Any]:
-    """Every tensor group with its tier, bytes, copies and page layout, as plain data."""
+    """Every tensor group with its tier, bytes, copies and page layout, as plain data.
+
+    Weights of a composition are those of its router and hot experts together.
+    """
     serving, system = design.serving, design.system
     per_replica = serving.tensor_parallel * serving.data_parallel * serving.pipeline_parallel
     return {
@@ -31,21 +35,51 @@ def placement(design: Design, memory: Memory, parts: Parts) -> dict[str, Any]:
             name: _number(getattr(memory, f"{name}_bytes"))
             for name in ("capacity", "weights", "tables", "cache", "activations", "reserve")
         }
-        | {"kv_cache": _number(memory.kv_bytes_available)},
-        "per_node": {tier: _number(value) for tier, value in memory.host_tables.items()},
-        "weights": _weights(design),
+        | {"kv_cache": 0 if design.serving.attention_on == "host" else _number(memory.kv_bytes_available)},
+        "per_node": {
+            tier: _number(value + (memory.host_experts + memory.host_kv if tier == "dram" else 0.0))
+            for tier, value in memory.host_tables.items()
+        },
+        "weights": _weights(design, memory),
         "tables": _tables(design, memory, parts),
-    }
+    } | _experts(design, memory)
 
 
-def _weights(design: Design) -> list[dict[str, Any]]:
+def _experts(design: Design, memory: Memory) -> dict[str, Any]:
+    """The whole models of a composition, most asked for first: where each lies, and which start in accelerator memory.
+
+    Which of them stay there depends on the requests; the router always does.
+    """
+    own, tier = design.model.composition, str(design.serving.composition_tier)
+    if own is None:
+        return {}
+    size, hot = (
+        _number(expert_bytes(design.model)),
+        round(float(np.asarray(memory.models)) - own.router_scale),
+    )
+    experts = [
+        {"expert": f"expert-{i:04d}", "config": "config.json", "tier": tier, "bytes": size, "hot": i < hot}
+        for i in range(own.experts)
+    ]
+    router = {"tier": "hbm", "bytes": _number(expert_bytes(design.model) * own.router_scale)}
+    return {"experts": {"router": router if own.router_scale else None, "hot": hot, "models": experts}}
+
+
+def _weights(design: Design, memory: Memory) -> list[dict[str, Any]]:
     """Weights without tables: bytes of one whole copy, over how many accelerators it is split, and copies."""
     w, serving, system = weight_bytes(design.model), design.serving, design.system
     t, d, p = serving.tensor_parallel, serving.data_parallel, serving.pipeline_parallel
     kv_heads = design.model.attention.kv_heads
     n = system.accelerators
+    experts = ("routed experts", w.experts * expert_padding(design), t * d * p, n / (t * d * p))
+    on_host = (
+        float(np.asarray(memory.host_experts)) > 0
+    )  # one copy for the replicas of a node, or a part of one
+    if on_host:
+        parts_of_one = np.maximum(1, t * d * p * system.nodes / n)
+        experts = ("routed experts", w.experts, parts_of_one, system.nodes / parts_of_one)
     groups = (
-        ("routed experts", w.experts * expert_padding(design), t * d * p, n / (t * d * p)),
+        experts,
         ("attention and feed-forward, split by heads and widths", w.split, t * p, n / (t * p)),
         ("key and value projections", w.keys, np.minimum(t, kv_heads) * p, n / (np.minimum(t, kv_heads) * p)),
         (_WHOLE[design.model.whole_backbone], w.whole, p, n / p),
@@ -55,8 +89,8 @@ def _weights(design: Design) -> list[dict[str, Any]]:
     return [
         {
             "group": name,
-            "tier": "hbm",
-            "bytes": _number(size),
+            "tier": "dram" if on_host and name == experts[0] else "hbm",
+            "bytes": _number(size * float(np.asarray(memory.models))),
             "split_over": int(split),
             "copies": _number(copies),
         }

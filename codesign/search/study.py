@@ -75,6 +75,8 @@ def create(
             study.set_user_attr(key, value)
         study.set_user_attr("space_file", stored["file"])
         study.set_user_attr("base_model", stored["base"])
+        if stored["bases"]:
+            study.set_user_attr("base_models", stored["bases"])
         study.set_user_attr("quality", stored["quality"])
         study.set_user_attr("space", stored["text"])  # last: with it the study is complete
         return study
@@ -107,6 +109,7 @@ def space_of(study: optuna.Study, url: str = "") -> Space:
             "text": attributes["space"],
             "file": attributes["space_file"],
             "base": attributes["base_model"],
+            "bases": attributes.get("base_models"),
             "quality": attributes.get("quality"),
         }
     )

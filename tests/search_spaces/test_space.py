@@ -248,3 +248,77 @@ def test_the_hash_layout_is_a_parameter_of_the_model() -> None:
             {"model.engram_share": 0.3, "model.engram_layers": "1", "model.engram_hash_layout": layout}
         )
         assert model.engram is not None and model.engram.hash_layout == layout
+
+
+PRESETS = """
+model:
+  preset: {choices: [llama-3.1-8b, engram-27b, samba-coe]}
+  composition_experts: {choices: [4, 8], when: {model.preset: [llama-3.1-8b]}}
+system: {accelerator: h100-sxm, accelerators: 8, host: {dram_gib: {choices: [64, 4096]}}}
+serving:
+  tensor_parallel: {choices: [1, 8]}
+  composition_tier: {choices: [hbm, dram]}
+  composition_popularity: {low: 0, high: 2, points: 3}
+  tables: {tier: {choices: [hbm, dram]}}
+"""
+
+
+def test_presets_may_be_compared() -> None:
+    space = search_spaces.parse(PRESETS, "s.yaml")
+    llama, engram, samba = (cost_models.read_model(n) for n in ("llama-3.1-8b", "engram-27b", "samba-coe"))
+    composed = space.model({"model.preset": "llama-3.1-8b", "model.composition_experts": 8})
+    assert composed == replace(llama, composition=cost_models.design.Composition(8, 1.0))
+    assert space.model({"model.preset": "engram-27b"}) == engram
+    assert space.model({"model.preset": "samba-coe"}) == samba
+    assert search_spaces.restore(json.loads(json.dumps(space.stored()))) == space
+
+
+def test_what_a_preset_lacks_is_not_chosen() -> None:
+    space = search_spaces.parse(PRESETS, "s.yaml")
+    everything = {
+        "model.preset": "", "model.composition_experts": 4, "system.host.dram_gib": 64.0, "serving.tensor_parallel": 1,
+        "serving.composition_tier": "dram", "serving.composition_popularity": 1.0, "serving.tables.tier": "hbm",
+    }  # fmt: skip
+    for preset, without in (
+        ("llama-3.1-8b", {"serving.tables.tier"}),
+        (
+            "engram-27b",
+            {"serving.composition_tier", "serving.composition_popularity", "model.composition_experts"},
+        ),
+        ("samba-coe", {"serving.tables.tier", "model.composition_experts"}),
+    ):
+        params = space.applicable(everything | {"model.preset": preset})
+        assert set(everything) - set(params) == without
+        assert space.applicable(params) == params
+        values, design = space.hardware(space.model(params))
+        assert set(values) == {name for name in params if not name.startswith("model.")}
+        assert (
+            len(cost_models.evaluate(design))
+            == {"llama-3.1-8b": 24, "engram-27b": 8, "samba-coe": 24}[preset]
+        )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "samba-coe]",
+            "samba-co]",
+            r"s.yaml:3:\d+: model.preset: samba-co: neither .* did you mean samba-coe",
+        ),
+        (
+            "[llama-3.1-8b]}}",
+            "[engram-27b]}}",
+            "composition_experts needs a base without tables, but engram-27b",
+        ),
+        (
+            "system:",
+            "quality: {fidelity: demo}\nsystem:",
+            "quality must be left out where presets or a composition",
+        ),
+        ("preset: {choices: [llama-3.1-8b, engram-27b, samba-coe]}", "preset: {choices: []}", "model.preset"),
+    ],
+)
+def test_what_presets_cannot_be(old: str, new: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        search_spaces.parse(PRESETS.replace(old, new), "s.yaml")

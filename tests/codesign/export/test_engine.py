@@ -20,7 +20,7 @@ DOCUMENTED = {
     "--max-model-len", "--max-num-seqs", "--max-num-batched-tokens", "--kv-cache-dtype", "--engram-config",
     "--speculative-config", "--port", "--model-path", "--tp-size", "--pp-size", "--dp-size", "--ep-size",
     "--enable-dp-attention", "--context-length", "--max-running-requests", "--chunked-prefill-size",
-    "--nnodes", "--node-rank", "--dist-init-addr",
+    "--nnodes", "--node-rank", "--dist-init-addr", "--enable-sleep-mode",
 }  # fmt: skip
 ENGRAM_KEYS = {
     "cpu_offload", "embedding_across_dp", "dp_shared_memory", "use_thp", "placement", "replication", "lookup",

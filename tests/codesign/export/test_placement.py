@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import cost_models
 from codesign.export.placement import placement
 from cost_models import tables
-from cost_models.design import Design
+from cost_models.design import GIB, Design, Host, Serving, System
 
 
 @given(data=st.data())
@@ -62,3 +62,16 @@ def test_blocks_of_the_blocked_layout_hold_every_head() -> None:
     assert all(at % 4096 == 0 for at in offsets[::8])
     last = held["table"][-8]
     assert last["offset_bytes"] + last["rows"] / 3 * 4096 == held["bytes_of_one_copy"]
+
+
+def test_every_expert_of_a_composition_is_listed() -> None:
+    system = System(accelerators=8, host=Host(dram_bytes=2048 * GIB))
+    design = Design(cost_models.read_model("samba-coe"), system, Serving(tensor_parallel=8, concurrency=1))
+    result = cost_models.evaluate(design).result()
+    assert result.composition is not None
+    listed = placement(design, result.memory, result.parts)["experts"]
+    assert [one["hot"] for one in listed["models"]] == [i < listed["hot"] for i in range(150)]
+    assert 0 < listed["hot"] == result.composition.hot_experts < 150
+    whole = sum(one["bytes"] for one in listed["models"] if one["tier"] == "dram")
+    assert whole == result.memory.host_tables["dram"]
+    assert listed["router"]["bytes"] == listed["models"][0]["bytes"]
