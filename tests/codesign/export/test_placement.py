@@ -75,3 +75,18 @@ def test_every_expert_of_a_composition_is_listed() -> None:
     whole = sum(one["bytes"] for one in listed["models"] if one["tier"] == "dram")
     assert whole == result.memory.host_tables["dram"]
     assert listed["router"]["bytes"] == listed["models"][0]["bytes"]
+
+
+def test_experts_and_cache_on_the_host_have_their_place_there() -> None:
+    model = replace(cost_models.read_model("deepseek-v3"), weights_dtype="int4", experts_dtype="nvfp4")
+    serving = Serving(concurrency=4, routed_experts_on="host", attention_on="host")
+    design = Design(model, System("rtx-4090", 1, host=Host(dram_bytes=1024 * GIB)), serving)
+    result = cost_models.evaluate(design).result()
+    where = placement(design, result.memory, result.parts)
+    (experts,) = [group for group in where["weights"] if group["tier"] == "dram"]
+    assert (experts["group"], experts["split_over"], experts["copies"]) == ("routed experts", 1, 1)
+    held = sum(group["bytes"] for group in where["weights"] if group["tier"] == "hbm")
+    assert held == pytest.approx(where["per_accelerator"]["weights"], rel=1e-12)
+    cache = 4 * float(result.memory.kv_bytes_per_token) * (serving.input_tokens + serving.output_tokens)
+    assert where["per_accelerator"]["kv_cache"] == 0
+    assert where["per_node"]["dram"] == pytest.approx(experts["bytes"] + cache)
