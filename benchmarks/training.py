@@ -1,7 +1,7 @@
 """Speed of proxy trainings: tokens per CPU-second against the GEMM rate and a dense transformer of equal
 FLOPs.
 
-    python benchmarks/training.py [--json benchmarks/training.json]
+    python benchmarks/training.py [--shapes demo] [--json benchmarks/training.json]
 
 All figures come from one run on one thread, in CPU seconds, medians of interleaved rounds, so a busy machine
 shifts them together. A step is forward, backward, clipping and optimizer, in the order of real trainings.
@@ -20,12 +20,13 @@ from typing import Any
 import torch
 
 from codesign import tokenizer
-from codesign.proxy import batches, device, fidelity, training
+from codesign.proxy import batches, device, fidelity
 from codesign.proxy.config import ProxyConfig
 from codesign.proxy.engram import Addresses
 from codesign.proxy.fidelity import Fidelity
+from codesign.proxy.learner import Learner
 from codesign.proxy.scale import scale
-from codesign.proxy.transformer import Transformer, initialise
+from codesign.proxy.transformer import initialise
 from cost_models.design import Attention, Engram, MixtureOfExperts, Model
 
 WARM_STEPS = 30  # experts are unevenly loaded at first
@@ -53,10 +54,8 @@ class Trainer:
     """One model in the middle of its training."""
 
     def __init__(self, config: ProxyConfig, recipe: Fidelity, tokens: tokenizer.Tokens, steps: int) -> None:
-        self.model = Transformer(config, recipe.balance_rate, recipe.expert_kernel)
-        initialise(self.model, 0)
-        self.device = device.choose("cpu", "fp32")
-        self.optimizer = training._optimizer(self.model, recipe, self.device)
+        self.learner = Learner(config, recipe, device.choose("cpu", "fp32"))
+        initialise(self.learner.model, 0)
         split = batches.split(tokens)
         addresses = Addresses(config, tokens.canonical, tokens.canonical_vocab)
         windows = batches.Windows(split.train, split.train_positions, recipe.sequence, addresses)
@@ -67,12 +66,7 @@ class Trainer:
         """CPU seconds of one step, as the mean of `count`."""
         started = time.process_time()
         for _ in range(count):
-            loss = training._loss(self.model, next(self.batches), self.device).mean()
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-            self.optimizer.step()
-            self.model.rebalance()
+            self.learner.step(next(self.batches))
         return (time.process_time() - started) / count
 
 
@@ -116,14 +110,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=4, help="steps of one round")
+    parser.add_argument("--shapes", nargs="+", choices=list(SHAPES), default=list(SHAPES))
     parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
     options = parser.parse_args()
     torch.set_num_threads(1)
     tokens = tokenizer.encode(None, 2048)
     rows = []
     print("shape           tokens/CPU-s   dense   of dense   of GEMM   dense of GEMM   GEMM GFLOP/s")
-    for name, hidden in SHAPES.items():
-        row = measure(name, hidden, options.rounds, options.steps, tokens)
+    for name in options.shapes:
+        row = measure(name, SHAPES[name], options.rounds, options.steps, tokens)
         rows.append(row)
         print(
             f"{name:14}  {row['tokens_per_cpu_s']:12,.0f} {row['dense_tokens_per_cpu_s']:7,.0f} "

@@ -17,6 +17,9 @@ from codesign.proxy.engram import Addresses
 from codesign.tokenizer import Tokens
 
 HELD_OUT = 0.05  # of the documents, by hash
+_TOKENS_AT_ONCE = (
+    1 << 14
+)  # whose rows are computed together: a call for every small step costs more than the hash
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,13 @@ class Batch:
     ids: Tensor
     targets: Tensor
     rows: list[Tensor]
+
+    def split(self, sequences: int) -> "list[Batch]":
+        """Parts of so many sequences, the last one perhaps smaller; 0: the whole."""
+        if not 0 < sequences < len(self.ids):
+            return [self]
+        columns = zip(*(each.split(sequences) for each in (self.ids, self.targets, *self.rows)), strict=True)
+        return [Batch(ids, targets, rows) for ids, targets, *rows in columns]
 
 
 def split(tokens: Tokens) -> Split:
@@ -69,10 +79,13 @@ class Windows:
         ids = self.ids[places].astype(np.int64)
         # inside its window an N-gram sees no token before it, as in a sequence of its own
         positions = np.minimum(self.positions[places], np.arange(self.length + 1))
+        inputs, shape = ids[:, :-1].copy(), (len(numbers), self.length, -1)
+        # positions begin anew in every window, so all of them can be hashed as one sequence
+        rows = self.addresses(inputs.reshape(1, -1), positions[:, :-1].reshape(1, -1))
         return Batch(
-            ids=torch.from_numpy(ids[:, :-1].copy()),
+            ids=torch.from_numpy(inputs),
             targets=torch.from_numpy(ids[:, 1:].copy()),
-            rows=self.addresses(ids[:, :-1], positions[:, :-1]),
+            rows=[each.view(shape) for each in rows],
         )
 
     def epoch(self, batch: int, steps: int, seed: int, start: int = 0) -> Iterator[Batch]:
@@ -91,8 +104,9 @@ class Windows:
                 "choose a smaller fidelity"
             )
         order = np.random.default_rng([seed, 1]).permutation(self.count)[:needed]
-        for step in range(start, steps):
-            yield self.batch(order[step * batch : (step + 1) * batch])
+        together = max(1, _TOKENS_AT_ONCE // (batch * self.length))
+        for first in range(start, steps, together):
+            yield from self.batch(order[first * batch : min(steps, first + together) * batch]).split(batch)
 
     def spread(self, count: int) -> NDArray[np.int64]:
         """At most `count` window numbers, evenly over the stream: always the same ones."""

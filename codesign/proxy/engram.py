@@ -6,6 +6,8 @@ convolution adds SiLU(causal depthwise conv(RMSNorm(u), kernel 4, dilation N)) +
 the stream.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ from codesign.proxy.kv import Past
 from cost_models import tables
 
 HASH_SEED = 0  # the released code's seed of the multipliers
+_NARROW = 8  # values of a row up to which adding them one by one is faster on a CPU
 
 
 class Addresses:
@@ -54,6 +57,31 @@ class Addresses:
         ]
 
 
+class _Rows(torch.autograd.Function):
+    """table[rows], with a gradient that adds value by value: a torch embedding adds row by row, which costs
+    twenty times as much where a row has two values. The sums have the same order, so the same result."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, table: Tensor) -> Tensor:
+        ctx.save_for_backward(rows)
+        ctx.shape = table.shape
+        return functional.embedding(rows, table)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor]:
+        (rows,), (count, width) = ctx.saved_tensors, ctx.shape
+        places = rows.reshape(-1, 1) * width + torch.arange(width)
+        out = grad.new_zeros(count * width)
+        out.index_add_(0, places.flatten(), grad.reshape(-1))
+        return None, out.view(count, width)
+
+
+def read_rows(rows: Tensor, table: Tensor) -> Tensor:
+    """rows (...) of a table (count, width): (..., width)."""
+    narrow = table.shape[1] <= _NARROW and table.device.type == "cpu"
+    return _Rows.apply(rows, table) if narrow else functional.embedding(rows, table)
+
+
 class Engram(nn.Module):
     """One layer's tables, gate and convolution.
 
@@ -83,7 +111,7 @@ class Engram(nn.Module):
 
     def forward(self, rows: Tensor, streams: Tensor, past: Past | None = None) -> Tensor:
         sequences, length, branches, d = streams.shape
-        memory = functional.embedding(rows, self.table).reshape(sequences, length, -1)
+        memory = read_rows(rows, self.table).reshape(sequences, length, -1)
         out = (memory @ self.value.t()).unsqueeze(2)
         if self.gated:
             keys = torch.stack([memory @ key.t() for key in self.key], dim=2)

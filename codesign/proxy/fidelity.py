@@ -26,7 +26,8 @@ class Fidelity:
     learning_rate: of AdamW; tables take `table_learning_rate` times it and no weight decay.
     validation_sequences: held-out windows, the same for every model.
     must_learn: nats below the unigram entropy that the loss must reach by half of the steps.
-    device, dtype, expert_kernel: "auto" chooses for the machine.
+    device, dtype, expert_kernel, compile: "auto" chooses for the machine (`device.choose`).
+    micro_batch: sequences that are in memory at once, 0: all of a step's.
     noise: bits per byte; times the square root of two, the standard deviation of the difference of two models
         trained with the same seed, as measured for this recipe on the bundled text.
     """
@@ -54,6 +55,8 @@ class Fidelity:
     dtype: str = "auto"
     expert_kernel: str = "auto"
     threads: int = 1
+    compile: str = "auto"
+    micro_batch: int = 0
 
     @property
     def tokens(self) -> int:
@@ -61,8 +64,11 @@ class Fidelity:
         return self.sequence * self.batch * self.steps
 
     def determines(self) -> dict[str, Any]:
-        """What of the recipe changes a result."""
-        return {key: value for key, value in asdict(self).items() if key not in ("name", "about", "noise")}
+        """What of the recipe changes a result. What "auto" came to is part of the key by itself."""
+        left_out = {"name", "about", "noise", "compile"}
+        if not self.micro_batch:  # a field that came later: results that were there before keep their keys
+            left_out.add("micro_batch")
+        return {key: value for key, value in asdict(self).items() if key not in left_out}
 
 
 def names() -> list[str]:
@@ -99,8 +105,9 @@ def load(fidelity: "str | Path | Fidelity") -> Fidelity:
             value = float(value)
         if not isinstance(value, each.type) or isinstance(value, bool):  # type: ignore[arg-type]
             raise document.error((key,), f"must be of type {each.type.__name__}, got {value!r}")  # type: ignore[union-attr]
-        if each.type is int and value < 1:
-            raise document.error((key,), f"must be at least 1, got {value}")
+        least = 0 if key == "micro_batch" else 1
+        if each.type is int and value < least:
+            raise document.error((key,), f"must be at least {least}, got {value}")
         values[key] = value
     if values["hidden"] % values["head_dim"]:
         raise document.error(

@@ -10,7 +10,7 @@ import torch
 
 from codesign import corpus as corpora
 from codesign import tokenizer
-from codesign.proxy import batches, device, moe, scale, training
+from codesign.proxy import batches, device, scale, training
 from codesign.proxy import noise as noises
 from codesign.proxy.checkpoint import Checkpoint
 from codesign.proxy.config import ProxyConfig
@@ -42,7 +42,7 @@ def measure(
     results = store or Store()
     tokens, split = _data(corpus, recipe.vocab, corpora.fingerprint(corpus))
     config = scale.scale(model, recipe, tokens.canonical_vocab)
-    where = device.choose(recipe.device, recipe.dtype)
+    where = device.choose(recipe.device, recipe.dtype, recipe.expert_kernel, recipe.compile, recipe.steps)
     key = _key(config, recipe, seed, tokens, where)
     with results.training(key):
         known = results.get(key)
@@ -72,6 +72,7 @@ def _key(
 ) -> str:
     return key_of(
         {
+            **({"compiled": True} if where.compiled else {}),
             "version": VERSION,
             "config": config.document(),
             "recipe": recipe.determines(),
@@ -79,7 +80,7 @@ def _key(
             "tokens": tokens.key,
             "device": where.type,
             "dtype": str(where.dtype),
-            "experts": moe.choose_kernel(recipe.expert_kernel),
+            "experts": where.experts,
             "torch": torch.__version__,
             "machine": platform.machine(),
         }
@@ -120,7 +121,7 @@ def _quality(
             "flops_per_token": config.flops_per_token(recipe.sequence / 2),
             "cpu_seconds": run.cpu_seconds,
             "device": where.reason,
-            "experts": moe.choose_kernel(recipe.expert_kernel),
+            "experts": where.experts,
             "torch": torch.__version__,
         },
     )

@@ -103,9 +103,10 @@ class Experts(nn.Module):
         flat = chosen.reshape(-1)
         order = torch.argsort(flat, stable=True)
         token = order // self.active
-        load = torch.bincount(flat, minlength=self.router.shape[0])
+        # not bincount, which waits for the device and cannot be compiled
+        load = flat.new_zeros(self.router.shape[0]).scatter_add_(0, flat, torch.ones_like(flat))
         if self.training:
-            self.load.copy_(load)
+            self.load += load
         ends = load.cumsum(0)
         gate, up = self.kernel(x.index_select(0, token), self.gate_up, ends).chunk(2, dim=-1)
         out = self.kernel(functional.silu(gate) * up, self.down, ends)
@@ -115,8 +116,9 @@ class Experts(nn.Module):
 
     @torch.no_grad()
     def rebalance(self) -> None:
-        """Move the selection bias against the load of the last training step."""
+        """Move the selection bias against the load since the last call, and count anew."""
         self.balance += self.balance_rate * torch.sign(self.load.mean() - self.load)
+        self.load.zero_()
 
 
 class SwiGLU(nn.Module):

@@ -4,22 +4,20 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
 from codesign.errors import TrainingError
-from codesign.proxy.batches import Batch, Split, Windows
+from codesign.proxy.batches import Split, Windows
 from codesign.proxy.checkpoint import Checkpoint
 from codesign.proxy.config import ProxyConfig
 from codesign.proxy.device import Device
 from codesign.proxy.engram import Addresses
 from codesign.proxy.fidelity import Fidelity
+from codesign.proxy.learner import Learner, nats
 from codesign.proxy.transformer import Transformer, initialise
 from codesign.tokenizer import Tokens
 
@@ -79,35 +77,34 @@ def train(
             raise TrainingError(
                 f"the text has no {fidelity.sequence} held-out tokens to validate on; give a longer text"
             )
-        model = Transformer(config, fidelity.balance_rate, fidelity.expert_kernel)
+        learner = Learner(config, fidelity, device)
+        model = learner.model
         initialise(model, seed)
         frequency = token_frequency(split.train, config.vocab)
         model.log_frequency.copy_(torch.from_numpy(np.log(frequency)))
-        model.to(device.type)
         entropy = float(-(frequency * np.log(frequency)).sum())
-        curve, reason = _optimise(model, fidelity, windows, seed, device, entropy, progress, checkpoint)
+        curve, reason = _optimise(learner, fidelity, windows, seed, entropy, progress, checkpoint)
         if reason:
-            nats, sizes = _unigram_blocks(held_out, fidelity, split, tokens)
+            losses, sizes = _unigram_blocks(held_out, fidelity, split, tokens)
         else:
-            nats, sizes = evaluate(model, held_out, fidelity, tokens, device)
+            losses, sizes = evaluate(model, held_out, fidelity, tokens, device)
     finally:
         torch.set_num_threads(threads)
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
-    return Run(curve, nats, sizes, seconds, cpu_seconds, reason, model)
+    return Run(curve, losses, sizes, seconds, cpu_seconds, reason, model)
 
 
 def _optimise(
-    model: Transformer,
+    learner: Learner,
     fidelity: Fidelity,
     windows: Windows,
     seed: int,
-    device: Device,
     entropy: float,
     progress: Progress | None,
     checkpoint: Checkpoint | None,
 ) -> tuple[tuple[tuple[int, float], ...], str]:
     """All steps, or those until there is a reason to stop: (curve, reason)."""
-    optimizer = _optimizer(model, fidelity, device)
+    model, optimizer = learner.model, learner.optimizer
     base = [group["lr"] for group in optimizer.param_groups]
     steps, curve = fidelity.steps, []
     recent: deque[float] = deque(maxlen=max(3, steps // 25))
@@ -122,13 +119,7 @@ def _optimise(
         factor = learning_rate_factor(step, steps, fidelity.warmup)
         for group, rate in zip(optimizer.param_groups, base, strict=True):
             group["lr"] = rate * factor
-        loss = _loss(model, batch, device).mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        model.rebalance()
-        recent.append(loss.item())
+        recent.append(learner.step(batch))
         level = sum(recent) / len(recent)
         if (step + 1) % max(1, steps // _CURVE_POINTS) == 0 or step + 1 == steps:
             curve.append((step + 1, round(level, 5)))
@@ -165,51 +156,19 @@ def learning_rate_factor(step: int, steps: int, warmup: float) -> float:
     return (step + 1) / rise if step < rise else (steps - step) / (steps - rise)
 
 
-def _optimizer(model: Transformer, fidelity: Fidelity, device: Device) -> torch.optim.Optimizer:
-    rate, groups = fidelity.learning_rate, {"matrix": [], "plain": [], "table": []}  # type: ignore[var-annotated]
-    for name, tensor in model.named_parameters():
-        part = name.rsplit(".", 1)[-1]
-        matrix = tensor.ndim >= 2 and part not in ("embedding", "conv", "read", "write", "mix")
-        matrix = matrix and not part.endswith("norm")
-        groups["table" if part == "table" else "matrix" if matrix else "plain"].append(tensor)
-    return torch.optim.AdamW(
-        [
-            {"params": groups["matrix"], "lr": rate, "weight_decay": fidelity.weight_decay},
-            {"params": groups["plain"], "lr": rate, "weight_decay": 0.0},
-            # arXiv 2601.07372: tables at five times the learning rate, without weight decay
-            {"params": groups["table"], "lr": rate * fidelity.table_learning_rate, "weight_decay": 0.0},
-        ],
-        betas=(0.9, 0.95),
-        fused=device.type in ("cpu", "cuda"),
-    )
-
-
-def _loss(model: Transformer, batch: Batch, device: Device) -> Tensor:
-    """Nats of every target: (sequences, tokens)."""
-    ids, targets = batch.ids.to(device.type), batch.targets.to(device.type)
-    with _precision(device):
-        logits = model(ids, [rows.to(device.type) for rows in batch.rows])
-    flat = functional.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="none")
-    return flat.view_as(targets)
-
-
-def _precision(device: Device) -> AbstractContextManager[object]:
-    return nullcontext() if device.dtype is torch.float32 else torch.autocast(device.type, dtype=device.dtype)
-
-
 @torch.no_grad()
 def evaluate(
     model: Transformer, held_out: Windows, fidelity: Fidelity, tokens: Tokens, device: Device
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Nats and bytes of every held-out window: two (windows,) arrays, the same windows for every model."""
     model.eval()
-    nats, sizes = [], []
+    losses, sizes = [], []
     numbers = held_out.spread(fidelity.validation_sequences)
     for start in range(0, len(numbers), fidelity.batch):
-        batch = held_out.batch(numbers[start : start + fidelity.batch])
-        nats.append(_loss(model, batch, device).double().sum(1).cpu().numpy())
-        sizes.append(tokens.token_bytes[batch.targets.numpy()].sum(1))
-    return np.concatenate(nats), np.concatenate(sizes).astype(np.float64)
+        for batch in held_out.batch(numbers[start : start + fidelity.batch]).split(fidelity.micro_batch):
+            losses.append(nats(model, batch, device).double().sum(1).cpu().numpy())
+            sizes.append(tokens.token_bytes[batch.targets.numpy()].sum(1))
+    return np.concatenate(losses), np.concatenate(sizes).astype(np.float64)
 
 
 def token_frequency(ids: NDArray[np.integer], vocab: int) -> NDArray[np.float64]:
@@ -221,6 +180,6 @@ def token_frequency(ids: NDArray[np.integer], vocab: int) -> NDArray[np.float64]
 def _unigram_blocks(
     held_out: Windows, fidelity: Fidelity, split: Split, tokens: Tokens
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    nats = -np.log(token_frequency(split.train, tokens.vocab))
+    costs = -np.log(token_frequency(split.train, tokens.vocab))
     targets = held_out.batch(held_out.spread(fidelity.validation_sequences)).targets.numpy()
-    return nats[targets].sum(1), tokens.token_bytes[targets].sum(1).astype(np.float64)
+    return costs[targets].sum(1), tokens.token_bytes[targets].sum(1).astype(np.float64)

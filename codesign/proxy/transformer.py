@@ -136,7 +136,7 @@ class Transformer(nn.Module):
         cache: what was read before, at whose end the new tokens stand at the `positions` of `Cache.begin`.
         """
         config = self.config
-        places = torch.arange(ids.shape[1]) if positions is None else positions
+        places = torch.arange(ids.shape[1], device=ids.device) if positions is None else positions
         cos, sin = _rotation(places, config.head_dim, self.embedding)
         streams = functional.embedding(ids, self.embedding).unsqueeze(2).expand(-1, -1, config.branches, -1)
         if self.input_engram is not None:

@@ -54,9 +54,11 @@ def test_balance_moves_against_the_load() -> None:
     before, first = module.load.std(), module.load.clone()
     module.rebalance()
     assert (module.balance[first > first.mean()] == -0.1).all()
+    assert module.load.sum() == 0
     for _ in range(20):
         module(x)
         module.rebalance()
+    module(x)
     assert module.load.std() < before / 2
 
 

@@ -11,7 +11,7 @@ import torch
 
 from codesign import tokenizer
 from codesign.errors import TrainingError
-from codesign.proxy import batches, device, training
+from codesign.proxy import batches, device, learner, training
 from codesign.proxy.checkpoint import Checkpoint
 from codesign.proxy.engram import Addresses
 from codesign.proxy.fidelity import Fidelity
@@ -160,7 +160,7 @@ def test_tables_have_their_own_learning_rate_and_no_decay(
     from codesign.proxy.transformer import Transformer
 
     model = Transformer(scale(full_model(0.25), tiny))
-    groups = training._optimizer(model, tiny, CPU).param_groups
+    groups = learner.optimizer_for(model, tiny, CPU).param_groups
     tables = {id(p) for name, p in model.named_parameters() if name.endswith(".table")}
     assert {id(p) for p in groups[2]["params"]} == tables and len(tables) == 2
     assert groups[2]["lr"] == 5 * groups[0]["lr"] and groups[2]["weight_decay"] == 0.0
@@ -174,12 +174,44 @@ def test_half_precision_learns_as_much(
     tiny: Fidelity,
     data: tuple[tokenizer.Tokens, batches.Split],
 ) -> None:
-    recipe = replace(tiny, expert_kernel=kernel)
-    config = scale(full_model(0.25), recipe, data[0].canonical_vocab)
-    whole = training.train(config, recipe, *data, 0, CPU)
-    half = training.train(config, recipe, *data, 0, device.choose("cpu", "bf16"))
+    config = scale(full_model(0.25), tiny, data[0].canonical_vocab)
+    whole, half = (
+        training.train(config, tiny, *data, 0, device.choose("cpu", dtype, kernel))
+        for dtype in ("fp32", "bf16")
+    )
     assert half.bits_per_byte != whole.bits_per_byte
     assert half.bits_per_byte == pytest.approx(whole.bits_per_byte, rel=0.01)
+
+
+def test_a_step_in_pieces_learns_the_same(
+    full_model: Callable[..., Model], tiny: Fidelity, data: tuple[tokenizer.Tokens, batches.Split]
+) -> None:
+    model, recipe = full_model(0.25), replace(tiny, steps=8, must_learn=-9.0, warmup=0.9)
+    whole = _run(model, recipe, data)
+    pieces = _run(model, replace(recipe, micro_batch=3), data)  # three sequences and one
+    assert pieces.bits_per_byte == pytest.approx(whole.bits_per_byte, rel=1e-3)
+    assert pieces.curve[0][1] == pytest.approx(whole.curve[0][1], rel=1e-6)
+    for a, b in zip(whole.model.buffers(), pieces.model.buffers(), strict=True):
+        torch.testing.assert_close(a, b)
+    assert replace(recipe, micro_batch=3).determines() != recipe.determines()
+
+
+def test_a_compiled_model_learns_the_same(
+    full_model: Callable[..., Model],
+    tiny: Fidelity,
+    data: tuple[tokenizer.Tokens, batches.Split],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The graph is traced whole; its code is torch's own, since making code takes longer than a test may."""
+    compiler, half = torch.compile, device.choose("cpu", "bf16")
+    monkeypatch.setattr(torch, "compile", lambda model: compiler(model, backend="aot_eager", fullgraph=True))
+    model, recipe = full_model(0.25), replace(tiny, steps=8, must_learn=-9.0, warmup=0.9)
+    config = scale(model, recipe, data[0].canonical_vocab)
+    eager, traced = (
+        training.train(config, recipe, *data, 0, replace(half, compiled=compiled))
+        for compiled in (False, True)
+    )
+    assert traced.bits_per_byte == pytest.approx(eager.bits_per_byte, rel=1e-3)
 
 
 def test_hyper_connections_train(
