@@ -1,6 +1,6 @@
 """The figures of the pages about other systems, drawn from the cost models.
 
-python -m benchmarks.acceleration_figures        # writes medusa, snapkv, host-experts, training-state.svg
+python -m benchmarks.acceleration_figures        # writes medusa, snapkv, composition, host-experts, training-state.svg
 """
 
 from dataclasses import replace
@@ -9,12 +9,13 @@ import numpy as np
 
 from benchmarks.traffic_figures import Line, chart, write
 from cost_models import Design, Model, Serving, System, evaluate, load_catalogue, read_model
-from cost_models.design import GIB, Host
+from cost_models.design import GIB, Composition, Host
 from cost_models.training import Batch, train
 
 VICUNA = "cost_models/references/llama-2-7b.yaml"
 A100 = System(accelerator="a100-80-sxm", accelerators=1)
 SEQUENCES = np.array([1, 2, 4, 8, 16, 32, 64])
+EXPERTS = (10, 20, 30, 40, 50, 75, 100, 150, 300, 600, 850)
 PROMPTS = np.array([2048, 4096, 8192, 16384, 32768, 65536])
 
 
@@ -86,11 +87,42 @@ def training_state(model: Model) -> str:
     )
 
 
+def composition() -> str:
+    """Time of a short request by number of experts, a curve per machine and links that load an expert."""
+    machines = (
+        ("SN40L, its own DDR", System("sn40l", 8, host=_host("ddr5-sn40l")), 0),
+        ("DGX H100, 8 links", System("h100-sxm", 8, host=_host()), 0),
+        ("DGX H100, 1 link", System("h100-sxm", 8, host=_host()), 1),
+        ("DGX A100, 8 links", System("a100-80-sxm", 8, host=_host()), 0),
+        ("DGX A100, 1 link", System("a100-80-sxm", 8, host=_host()), 1),
+    )
+    lines, expert = [], read_model("samba-coe")
+    for label, system, links in machines:
+        serving = Serving(
+            tensor_parallel=8, concurrency=1, input_tokens=1024, output_tokens=20, composition_popularity=0.0,
+            composition_links=links,
+        )  # fmt: skip
+        each = [
+            evaluate(Design(replace(expert, composition=Composition(n)), system, serving)) for n in EXPERTS
+        ]
+        times = np.array([e["latency.ttft_s"] + 19 * e["latency.tpot_s"] for e in each])
+        colour = {"sn40l": 1, "h100-sxm": 0, "a100-80-sxm": 2}[str(system.accelerator)]
+        lines.append(Line(label, np.array(EXPERTS), times, colour, "5 4" if links else ""))
+    title = "Experts of 7B, all alike: a request of 1,024 + 20 tokens"
+    return chart(title, "experts", "seconds", lines)
+
+
+def _host(tier: str = "ddr5-rdimm") -> Host:
+    """12 TiB, so that the largest composition fits any of the machines."""
+    return Host(dram_bytes=12 * 2.0**40, dram_tier=tier)
+
+
 def main() -> None:
     """Write the pictures."""
     model = read_model(VICUNA)
     write("medusa", medusa(model))
     write("snapkv", snapkv(model))
+    write("composition", composition())
     write("host-experts", host_experts(read_model("deepseek-v3")))
     write("training-state", training_state(read_model("llama-3.1-70b")))
 
