@@ -56,7 +56,8 @@ def _opening(app: Dash, shelf: Shelf) -> None:
             }
             catalogue = desk.source.catalogue(replace(view, change={}))
             figure = drawings.figure(desk, designs, view)
-            return layout.page(designs, view, catalogue, figure, content, drawn)
+            scales = controls.limited(desk.designs(View()))
+            return layout.page(designs, view, catalogue, figure, content, drawn, scales)
         except CodesignError as error:
             return layout.problem(str(error), view)
 

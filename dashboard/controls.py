@@ -70,9 +70,8 @@ def positions(scale: Scale, view: View, name: str) -> list[float]:
     return [0 if low is None else scale.position(low), STEPS if high is None else scale.position(high)]
 
 
-def limits(designs: Designs, view: View, content: dict[str, Any]) -> html.Section:
+def limits(designs: Designs, view: View, content: dict[str, Any], scales: dict[str, Scale]) -> html.Section:
     """Sliders that keep only the designs between two values; content: what "left-over" and "saved" hold."""
-    scales = limited(designs)
     first = [name for name in scales if name in designs.objectives or name in FIRST_LIMITS]
     rest = [_limit(designs, view, name, scales[name]) for name in scales if name not in first]
     rows: list[Any] = [_limit(designs, view, name, scales[name]) for name in first]

@@ -14,6 +14,7 @@ from dashboard.drawings import AT_ONCE, LATER
 from dashboard.figures.insight import Card
 from dashboard.figures.style import Figure
 from dashboard.parts import figure, named
+from dashboard.scale import Scale
 from dashboard.shelf import Listed
 from dashboard.view import View
 
@@ -43,12 +44,13 @@ def page(
     front: Figure,
     content: dict[str, Any],
     drawn: dict[str, str],
+    scales: dict[str, Scale],
 ) -> list[Any]:
     """The whole page with what is seen first: that waits for no further answer.
 
-    catalogue: at the study's own prices; content: element -> children, of `drawings`; drawn: the tokens of all parts.
+    catalogue: at the study's own prices; content: element -> children, of `drawings`; drawn: the tokens of all
+    parts; scales: of the limits' sliders, which no what-if moves.
     """
-    scales = controls.limited(designs)
     start = {
         "all": controls.values(designs, view, catalogue, scales),
         "filters": grid.filters(designs, view, {}),
@@ -72,7 +74,7 @@ def page(
         html.Main(
             [
                 html.Div(
-                    [controls.limits(designs, view, content), controls.what_if(view, catalogue)],
+                    [controls.limits(designs, view, content, scales), controls.what_if(view, catalogue)],
                     className="left",
                 ),
                 html.Div(

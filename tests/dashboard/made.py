@@ -50,7 +50,7 @@ def table(count: int, seed: int = 0) -> pd.DataFrame:
     frame["knee"] = False
     if frame["front"].any():
         front = np.flatnonzero(frame["front"])
-        scaled = (costs[front] - costs[front].min(0)) / np.ptp(costs[front], axis=0)
+        scaled = (costs[front] - costs[front].min(0)) / np.maximum(np.ptp(costs[front], axis=0), 1e-12)
         frame.loc[front[scaled.max(1).argmin()], "knee"] = True
     return frame
 

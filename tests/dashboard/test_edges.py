@@ -59,7 +59,7 @@ def test_every_part_of_the_page_is_made(case: str, page: str) -> None:
     }
     assert said in str(content["verdict"]) or "Within your limits" in str(content["verdict"])
     shown = layout.page(designs, view, source.catalogue(view), drawings.figure(desk, designs, view), content,
-                        drawings.tokens(designs, view, {}))  # fmt: skip
+                        drawings.tokens(designs, view, {}), controls.limited(designs))  # fmt: skip
     assert "Traceback" not in str(shown)
     assert parallel.draw(designs, view)["layout"]
     assert drawings.reasons(desk, designs, view) or designs.opened(view) is None
