@@ -203,11 +203,12 @@ def _add_attention(
             flops, moved = flops * (1.0 - host.attention), moved * (1.0 - host.attention)
             kind = "host" if host.attention[0] else kind
         _add_host(result, done)
-    result.time_s += np.einsum("r,rd->d", rows.count, term.time_s)
+    sums = np.einsum("sr,rd->sd", rows.weights, term.time_s)
+    result.time_s += sums[0]
     result.bytes += np.einsum("r,rd->d", rows.count, moved)
     _count(result, "bf16", np.einsum("r,rd->d", rows.count, flops))
     if len(result.window_s):
-        result.window_s += np.einsum("tr,rd->td", rows.before, term.time_s) / work.chunks
+        result.window_s += sums[1:] / work.chunks
     if keep:
         result.timed.append(Timed(kind, rows, term, *shown))
 
@@ -278,9 +279,10 @@ def _add_collectives(
         message, layout.tensor * layout.data, machine.link_bandwidth, machine.link_group, machine.network_bandwidth,
         ready.constants["all_reduce"],
     )  # fmt: skip
-    result.time_s += work.chunks * np.einsum("r,rd->d", rows.count, term.time_s)
+    sums = np.einsum("sr,rd->sd", rows.weights, term.time_s)
+    result.time_s += work.chunks * sums[0]
     if len(result.window_s):
-        result.window_s += np.einsum("tr,rd->td", rows.before, term.time_s)
+        result.window_s += sums[1:]
     if keep:
         nothing = np.zeros_like(term.time_s)
         result.timed.append(Timed("collective", rows, term, nothing, nothing))

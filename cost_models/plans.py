@@ -42,6 +42,11 @@ class Rows:
         """Whether any of them sees only a window of the context."""
         return bool(self.columns["window"].any())
 
+    @cached_property
+    def weights(self) -> Floats:
+        """(1 + targets, rows): runs in a pass, runs before each target."""
+        return np.vstack([self.count, self.before])
+
 
 @dataclass(frozen=True)
 class Kernels:

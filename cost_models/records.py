@@ -104,12 +104,12 @@ def _check(place: str, record: Any, fields: dict[str, Rule]) -> None:
         if rule.kind in ("integer", "number"):
             if value is None and rule.null is None:
                 continue
-            _number(f"{place}.{name}", value, rule)
+            _number(place, name, value, rule)
         elif rule.choices:
-            _choice(f"{place}.{name}", value, rule)
+            _choice(place, name, value, rule)
 
 
-def _number(place: str, value: Any, rule: Rule) -> None:
+def _number(place: str, name: str, value: Any, rule: Rule) -> None:
     scale = rule.scale if rule.kind == "number" else 1
     low, high, above = rule.low * scale, rule.high * scale, rule.above
     if isinstance(value, np.ndarray):
@@ -121,14 +121,14 @@ def _number(place: str, value: Any, rule: Rule) -> None:
     elif _holds(value, low, high, above):
         return
     sentence = dataclasses.replace(rule, low=low, high=high).sentence()
-    raise InputError(f"{place} {sentence}, got {value!r}")
+    raise InputError(f"{place}.{name} {sentence}, got {value!r}")
 
 
 def _holds(value: Any, low: float, high: float, above: float) -> bool:
     return isinstance(value, int | float | np.number) and bool(low <= value <= high and value > above)
 
 
-def _choice(place: str, value: Any, rule: Rule) -> None:
+def _choice(place: str, name: str, value: Any, rule: Rule) -> None:
     allowed = (
         {*rule.choices, rule.null} if isinstance(rule.null, str) and rule.null != "refused" else rule.choices
     )
@@ -144,7 +144,7 @@ def _choice(place: str, value: Any, rule: Rule) -> None:
         value = str(value[np.argmin(known)])
     elif value in allowed:
         return
-    raise InputError(f"{place} {rule.sentence()}, got {value!r}")
+    raise InputError(f"{place}.{name} {rule.sentence()}, got {value!r}")
 
 
 def _keys(names: NDArray[np.str_]) -> NDArray[np.uint64]:
