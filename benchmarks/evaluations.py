@@ -28,7 +28,7 @@ from codesign import results
 from cost_models import Catalogue, Design, Host, Model, Serving, System, TablePlacement, latency
 
 GOALS = {"arrays": 1_000_000, "one at a time": 2_000}
-MODELS = ("llama-3.1-8b", "qwen3-30b-a3b", "engram-27b")
+MODELS = ("llama-3.1-8b", "qwen3-30b-a3b", "engram-27b", "deepseek-v4.1-flash")
 _REPEATS = 3
 _SINGLES = 200
 _TRIALS = 3_000  # of the study that is costed again, which may take _WHAT_IF_S
@@ -128,7 +128,7 @@ def what_if_s(designs: results.Designs) -> float:
 
 
 def measure_peers(python: str) -> dict[str, float | str]:
-    """Evaluations per CPU-second of other tools, in their own environment."""
+    """Designs per CPU-second of other tools, in their own environment."""
     script = Path(__file__).with_name("peers.py")
     run = subprocess.run([python, str(script)], capture_output=True, text=True, check=True, timeout=600)
     table: dict[str, float | str] = json.loads(run.stdout.strip().splitlines()[-1])
@@ -156,6 +156,7 @@ def main() -> None:
     for row in rows:
         goal = GOALS.get(str(row["what"]))
         print(f"{row['model']:16} {row['what']:24} {row['per_cpu_s']:16,.0f} {goal or '':>12}")
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     what_if = what_if_s(finished_study())
     print(
         f"{_TRIALS:,} trials of a finished model at other prices: {what_if:.2f} CPU-seconds (goal {_WHAT_IF_S:g})"
@@ -163,8 +164,7 @@ def main() -> None:
     peers = measure_peers(arguments.peers) if arguments.peers else {}
     for name, figure in peers.items():
         shown = f"{figure:16,.1f}" if isinstance(figure, float) else f"  {figure}"
-        print(f"{name:41} {shown}   (estimates one at a time; searches share work between candidates)")
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        print(f"{name:41} {shown}")
     print(f"most memory in use: {memory / 2**30:.2f} GiB for {arguments.designs:,} designs")
     if arguments.json:
         what_ifs = {"trials": _TRIALS, "cpu_s": what_if}

@@ -1,10 +1,13 @@
-"""Evaluations per CPU-second of the tools on PyPI, run by `benchmarks.evaluations --peers PYTHON`.
+"""Designs per CPU-second of the tools on PyPI, run by `benchmarks.evaluations --peers PYTHON`.
 
 It runs in the interpreter of an environment of its own and imports nothing of this project:
     python3 -m venv peers && peers/bin/pip install aiconfigurator==0.12.0 genz-llm==0.0.16
-Each evaluation is one way of serving Qwen3-32B on two H100, through the tool's own documented door.
+Each design is one way of serving Qwen3-32B on H100, through the tool's own documented doors. In a search those
+designs are counted that the tool predicts: workers at a parallel layout, batch and chunk of the prompt.
 """
 
+import contextlib
+import io
 import json
 import logging
 import sys
@@ -40,7 +43,7 @@ def genz() -> float:
 
 
 def aiconfigurator() -> float:
-    """aiconfigurator: its estimate of one aggregated deployment."""
+    """aiconfigurator: its estimate of one aggregated deployment on two H100."""
     from aiconfigurator.cli.api import cli_estimate
 
     return per_second(
@@ -51,12 +54,45 @@ def aiconfigurator() -> float:
     )  # fmt: skip
 
 
+def aiconfigurator_search() -> float:
+    """aiconfigurator: its search for the best aggregated and disaggregated deployments on eight H100."""
+    from aiconfigurator.cli.api import cli_default
+    from aiconfigurator.sdk import sweep
+
+    count = 0
+
+    def counted(predict: Callable[..., object]) -> Callable[..., object]:
+        def call(*arguments: object, **named: object) -> object:
+            nonlocal count
+            count += 1
+            return predict(*arguments, **named)
+
+        return call
+
+    for name in ("predict_agg_worker", "predict_disagg_worker"):
+        setattr(sweep, name, counted(getattr(sweep, name)))
+
+    def search() -> None:
+        with contextlib.redirect_stdout(io.StringIO()):
+            cli_default("Qwen/Qwen3-32B", 8, "h100_sxm", isl=2048, osl=256, ttft=1e5, tpot=1e3)
+
+    search()
+    count, start = 0, time.process_time()
+    while time.process_time() - start < _SECONDS:
+        search()
+    return count / (time.process_time() - start)
+
+
 def main() -> None:
-    """Print {tool: evaluations per CPU-second, or the reason why not}."""
+    """Print {tool: designs per CPU-second, or the reason why not}."""
     warnings.filterwarnings("ignore")
     logging.disable(logging.CRITICAL)
     table: dict[str, float | str] = {}
-    for name, tool in (("genz-llm 0.0.16", genz), ("aiconfigurator 0.12.0", aiconfigurator)):
+    for name, tool in (
+        ("genz-llm 0.0.16, one at a time", genz),
+        ("aiconfigurator 0.12.0, one at a time", aiconfigurator),
+        ("aiconfigurator 0.12.0, its search", aiconfigurator_search),
+    ):
         try:
             table[name] = tool()
         except Exception as error:
