@@ -72,6 +72,7 @@ class Case:
     note: str = ""
     group: str = ""
     served: bool = False  # a point of a server under load, one of many of its group
+    aside: bool = False  # its load is not known: shown, and left out of the means
 
 
 def read_all() -> list[Case]:
@@ -199,6 +200,7 @@ def _served(document: yamlfile.Document) -> Iterator[Case]:
             unit="ms",
             tolerance=tolerance,
             fitted=row["set"] == "development",
+            aside=row["set"] == "set aside",
             design=Design(
                 model=models[row["model"], *types],
                 system=System(accelerator=row["accelerator"], accelerators=tensor),

@@ -32,6 +32,11 @@ def fitted() -> dict[str, dict[str, dict[str, float]]]:
 def of(part: str) -> Constants:
     """Constants of one part by class; those that were not fitted on it are the prior's."""
     prior, own = fitted()[PRIOR], fitted().get(part) or _measured(part)
+    # the products of a host are fitted with its two times as a root of squares
+    own = {
+        kind: {"exposed": 0.0, **values} if "exposed" in prior.get(kind, {}) else values
+        for kind, values in own.items()
+    }
     return {kind: {**values, **own.get(kind, {})} for kind, values in prior.items()}
 
 

@@ -12,10 +12,13 @@ class Engine:
     memory_share: Number  # of accelerator memory that the engine plans with
     kernel_launch: Number  # s, fixed part of a short kernel
     copy_launch: Number  # s, fixed part of a small copy between host and accelerator
+    stream_token: Number  # s in which the front end of an engine hands one token of one stream to its client
     host_step: Number  # s per step in which a host thread serves the rows
     io_queue_depth: Number  # reads in flight per node
     synchronous_queue_depth: Number  # the same where nothing is prefetched
     host_gather_rate: Number  # rows/s that a node's cores copy together
-    host_kernel_memory: Number  # share of DRAM's streaming rate that expert and attention kernels of a processor reach
+    host_kernel_memory: (
+        Number  # share of DRAM's streaming rate that expert and attention kernels of a processor reach
+    )
     host_kernel_compute: Number  # share of a processor's bf16 peak, likewise
     host_handover: Number  # s, an operator given to the processors and its result waited for

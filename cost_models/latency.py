@@ -4,6 +4,7 @@
 lookup run beside the layers before it. `estimate` adds what the lookups do not hide and serves a request mix:
     decode step   all sequences in flight, at the mean context, input + output / 2
     TPOT          (decode step + host + stall) / accepted + (C - 1) / (output - 1) x prefill
+                  and at least C x the time in which the engine's front end streams one token
 since each of the other C - 1 requests interrupts a request's decoding with its own prefill once, inside steps whose
 host time is counted. Requests for which the KV cache has no room wait until others have ended.
 """
@@ -123,6 +124,8 @@ def estimate(
         output = np.maximum(serving.output_tokens, 2)
         lanes = np.maximum(batch / serving.data_parallel, 1.0)  # requests that share one rank's steps
         tpot = decode / accepted_tokens + (lanes - 1.0) / (output - 1.0) * prefill
+        # tokens that a step accepts together are streamed together; each rank of requests has its own front end
+        tpot = np.maximum(tpot, lanes * (steps.parts.engine.stream_token / accepted_tokens))
         prefill = prefill + steps.host_s
         ttft = prefill + 0.5 * decode * (lanes > 1.0)  # a new request waits for the running step
         served_s = ttft + (output - 1.0) * tpot

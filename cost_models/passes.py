@@ -131,9 +131,12 @@ def _kernels(ready: Plan, work: Work, machine: Machine, layout: Layout, keep: bo
     if keep:
         computed = np.zeros_like(time)
         computed[: k.products] = compute
+    beside = compute * products
+    beside *= k.exposed
     compute *= compute
     products *= products
     products += compute
+    products += beside
     np.sqrt(products, out=products)
     time += overhead
     sums = np.einsum("sr,rd->sd", k.weights, time)

@@ -55,7 +55,7 @@ class Kernels:
     bytes: (rows, 6). memory: the same over the achievable share of bandwidth.
     flops: (products, 4 x types), columns T, T / t, O, O / t of each compute type. compute: the same over the
         achievable share of the peak.
-    overhead_s: (rows, 2), columns 1, 1 / t.
+    overhead_s: (rows, 2), columns 1, 1 / t. exposed: (products, 1), twice the constant of rooflines.gemm.
     weights: (2 + targets, rows): runs in every chunk, runs once per prompt, runs before each target.
     totals: (2 + 2 x types, 6) sums over rows of bytes, then of the FLOPs of each type: of every chunk, and once
         per prompt.
@@ -69,6 +69,7 @@ class Kernels:
     flops: Floats
     compute: Floats
     overhead_s: Floats
+    exposed: Floats
     weights: Floats
     totals: Floats
 
@@ -166,4 +167,5 @@ def _kernels(model: Model, phase: str, fit: constants.Constants) -> Kernels:
         totals[2 + 2 * i : 4 + 2 * i, :4] = weights[:2, :count] @ flops[:, 4 * i : 4 * i + 4]
     memory = moved / constant("memory", products + passes)[:, None]
     compute = flops / constant("compute", products)[:, None]
-    return Kernels(rows, count, types, moved, memory, flops, compute, overhead, weights, totals)
+    exposed = np.array([[2.0 * one.get("exposed", 0.0)] for one in products])
+    return Kernels(rows, count, types, moved, memory, flops, compute, overhead, exposed, weights, totals)

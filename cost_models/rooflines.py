@@ -26,15 +26,18 @@ class Term:
 
 
 def gemm(compute_s: Floats, memory_s: Floats, inner: Floats, constants: dict[str, float]) -> Term:
-    """Matrix product from F/P and B/W at their achievable shares: overhead + walk + the root of their squares.
+    """Matrix product from F/P and B/W at their achievable shares: overhead + walk + sqrt(F^2 + B^2 + 2 x F B).
 
     inner: length of the sums on this rank. However few blocks a product has, each walks all of it: `step_s` per
     value, which shows in the narrow products of small batches and high tensor parallelism.
+    x: `exposed`, how much of the shorter of the two is seen beside the longer: 0 as in a root of squares, 1 all of
+    it. Constants without one (of a host) have 0.
     """
     compute = compute_s * (1.0 / constants["compute"])
     memory = memory_s * (1.0 / constants["memory"])
     overhead = constants["overhead_s"] + constants["step_s"] * inner
-    return Term(np.sqrt(compute * compute + memory * memory) + overhead, compute, memory, overhead)
+    beside = compute * memory * (2.0 * constants.get("exposed", 0.0))
+    return Term(np.sqrt(compute * compute + memory * memory + beside) + overhead, compute, memory, overhead)
 
 
 def prefill_attention(

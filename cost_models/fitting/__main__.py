@@ -16,8 +16,10 @@ from cost_models.fitting.held_out import leave_one_out, model_points
 from cost_models.fitting.recipe import PARTS, Entry, fit_part
 
 # Whole steps of five models against the same database's interpolated kernels (benchmarks/accuracy.py).
-_WHOLE_MODEL_ERRORS = {"a100-80-sxm": 0.11, "h200-sxm": 0.06, "b200-sxm": 0.07}
-_OPERATOR_ERRORS = {"b300-sxm": 0.12, "gb200": 0.12, "rtx-pro-6000": 0.15}
+_WHOLE_MODEL_ERRORS = {
+    "a100-80-sxm": 0.08, "h200-sxm": 0.06, "b200-sxm": 0.07, "gb200": 0.09, "b300-sxm": 0.06, "rtx-pro-6000": 0.07,
+    "l40s": 0.19, "gb300": 0.07,
+}  # fmt: skip
 # Constants of another part on a part's kernels in the same database: mean of the errors of matrix products (9 to
 # 24 %) and of decode attention (8 to 48 %), where both are known. hypothetical: what a part that is not as sold
 # adds, since shares of peak move with the balance of a part: whole steps on a B200 with the H100's constants.
@@ -50,8 +52,6 @@ def _write(fits: dict[str, dict[str, Entry]], error: float) -> None:
         f"  h100-sxm: {_number(error)}  # held out: whole models",
         "  # held out: whole models, interpolated from measured kernels",
         *(f"  {name}: {error}" for name, error in _WHOLE_MODEL_ERRORS.items()),
-        "  # estimates: own operators, no whole models",
-        *(f"  {name}: {error}" for name, error in _OPERATOR_ERRORS.items()),
         "  # estimates: constants of another part; hypothetical is added to the error of the part that is varied",
         *(f"  {name}: {error}" for name, error in _TRANSFER_ERRORS.items()),
         "same_chip:",

@@ -20,7 +20,7 @@ import numpy as np
 OUT = Path(__file__).parent / "data" / "sampled_kernels.csv"
 PARTS = {
     "a100_sxm": "a100-80-sxm", "h100_sxm": "h100-sxm", "h200_sxm": "h200-sxm", "b200_sxm": "b200-sxm",
-    "gb200": "gb200", "b300_sxm": "b300-sxm", "rtx_pro_6000_server": "rtx-pro-6000",
+    "gb200": "gb200", "b300_sxm": "b300-sxm", "rtx_pro_6000_server": "rtx-pro-6000", "l40s": "l40s", "gb300": "gb300",
 }  # fmt: skip
 ENGINES = ("trtllm", "vllm")
 _ROWS = 120

@@ -243,6 +243,18 @@ def test_a_request_mix_is_the_sum_the_formula_says(h100: Parts) -> None:
     assert served.output_tokens_per_s_per_accelerator == pytest.approx(served.output_tokens_per_s / 3)
 
 
+def test_a_front_end_streams_so_many_tokens_a_second(h100: Parts) -> None:
+    """A small model on many accelerators is no faster than the process that hands its tokens out."""
+    model = read_model("llama-3.1-8b")
+    many = Serving(tensor_parallel=8, concurrency=512, input_tokens=128, output_tokens=1000)
+    found = latency.estimate(latency.steps(model, many, h100))
+    assert found.tpot_s == pytest.approx(512 * 50e-6) and found.tpot_s > 2 * found.decode_step_s
+    halves = replace(many, tensor_parallel=4, data_parallel=2)
+    assert latency.estimate(latency.steps(model, halves, h100)).tpot_s == pytest.approx(256 * 50e-6)
+    few = latency.estimate(latency.steps(model, replace(many, concurrency=32), h100))
+    assert few.tpot_s > 32 * 50e-6
+
+
 def test_accepted_tokens_divide_the_step(h100: Parts) -> None:
     serving = Serving(phase="decode", concurrency=1)
     model = read_model("llama-3.1-8b")
