@@ -1,7 +1,9 @@
 """Traffic profiles against exact replay: error, speed and memory.
 
-    python -m benchmarks.traffic                 speed, and error on every corpus; five CPU minutes
+    python -m benchmarks.traffic                 speed, and error on every corpus; twenty CPU minutes
     python -m benchmarks.traffic code            speed, and error on one corpus
+    python -m benchmarks.traffic drift CORPUS... every document held out once: the model's own error, and how much
+                                                 documents differ
     python -m benchmarks.traffic stream FILE     a long text: peak memory and time
     python -m benchmarks.traffic libcachesim PY  replay and S3-FIFO against libcachesim; PY is the Python of an
                                                  environment of its own that has it (GPLv3, and it may abort)
@@ -19,13 +21,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from codesign.traffic import source
 from codesign.traffic.check import compare
 from codesign.traffic.measure import profile
 from codesign.traffic.partition import social_hash
@@ -50,7 +53,9 @@ CORPORA: dict[str, list[list[str]]] = {  # texts of a list are read as one, list
     "code": [["stdlib"]],
     "text and code": [["bundled"], ["stdlib"]],
     "more code": [["stdlib", "site-packages"]],
+    "most code": [["stdlib", "site-packages"]],
 }
+MAX_TOKENS = {"most code": 24_000_000}  # of each text; else what a report takes
 ROWS = (10**5, 10**6, 10**7, 10**8)
 SEQUENCES = (1, 16, 256)
 HELD_OUT = 0.3
@@ -66,36 +71,81 @@ def cpu_seconds(work: Callable[[], Any]) -> float:
 
 def split(name: str) -> tuple[Stream, Stream]:
     """Past and new documents of a corpus, of each of its texts the same share, in random order."""
-    parts = [read(texts).stream.held_out(HELD_OUT) for texts in CORPORA[name]]
+    limit = MAX_TOKENS.get(name, source.MAX_TOKENS)
+    parts = [read(texts, max_tokens=limit).stream.held_out(HELD_OUT) for texts in CORPORA[name]]
     past, new = (functools.reduce(join, streams) for streams in zip(*parts, strict=True))
     random = np.random.default_rng(0)
     return past.part(random.permutation(past.requests)), new.part(random.permutation(new.requests))
 
 
-def accuracy(names: list[str]) -> list[dict[str, Any]]:
+def accuracy(names: list[str]) -> Iterator[dict[str, Any]]:
     """Predicted against replayed miss ratios of unseen documents; the profile has seen only the others."""
-    found = []
     for name in names:
         past, new = split(name)
         measured = profile(past, (2, 3), SEQUENCES, policies=False)
         print(name, "error by the draw of documents", measured.about["draw_error"])
         for rows in ROWS:
             for sequences in SEQUENCES:
-                error = np.abs(compare(measured, past, new, rows, sequences).error)
-                found.append(
-                    {
-                        "corpus": name, "profile_tokens": past.tokens, "held_out_tokens": new.tokens,
-                        "draw_error": max(measured.about["draw_error"]), "rows": rows, "sequences": sequences,
-                        "mean": round(float(error.mean()), 4), "worst": round(float(error.max()), 4),
-                    }
-                )  # fmt: skip
-                print(*found[-1].values(), sep="\t", flush=True)
+                error = compare(measured, past, new, rows, sequences).error
+                found = {
+                    "corpus": name, "profile_tokens": past.tokens, "held_out_tokens": new.tokens,
+                    "draw_error": max(measured.about["draw_error"]), "rows": rows, "sequences": sequences,
+                    "mean": round(float(np.abs(error).mean()), 4), "worst": round(float(np.abs(error).max()), 4),
+                    "signed": round(float(error.mean()), 4),
+                }  # fmt: skip
+                print(*found.values(), sep="\t", flush=True)
+                yield found
+
+
+def drift(name: str, rows: int = 10**7, folds: int = 4) -> list[dict[str, Any]]:
+    """Every document held out once, in `folds` parts; errors of the model and of an exact replay of other documents.
+
+    Each part is replayed behind all others, exactly, and predicted from them. `model` is the error of one part's
+    prediction; `replay` that of taking the mean exact replay of the other parts for this one, which no model can
+    better; `pooled` the error of the mean over all parts, in which the difference between documents cancels.
+    """
+    limit = MAX_TOKENS.get(name, source.MAX_TOKENS)
+    texts = functools.reduce(join, (read(each, max_tokens=limit).stream for each in CORPORA[name]))
+    number = np.random.default_rng(0).permutation(texts.documents.max() + 1)
+    size = np.bincount(number[texts.documents], weights=np.diff(texts.starts))
+    part = (np.cumsum(size) - 0.5 * size) * folds // size.sum()  # whole documents, about as many tokens
+    belongs = part[number[texts.documents]]
+    random = np.random.default_rng(1)
+    found = []
+    for sequences in SEQUENCES:
+        tried = []
+        for fold in range(folds):
+            past, new = (
+                texts.part(random.permutation(np.flatnonzero(mask)))
+                for mask in (belongs != fold, belongs == fold)
+            )
+            measured = profile(
+                past, (2, 3), (sequences,) if sequences == 1 else (1, sequences), policies=False
+            )
+            tried.append(compare(measured, past, new, rows, sequences))
+        replayed, predicted = (
+            np.array([getattr(one, kind) for one in tried]) for kind in ("replayed", "predicted")
+        )
+        others = (replayed.sum(axis=0) - replayed) / (folds - 1)
+        errors = {
+            "model": predicted - replayed,
+            "replay": others - replayed,
+            "pooled": predicted.mean(axis=0) - replayed.mean(axis=0),
+        }
+        row: dict[str, Any] = {"corpus": name, "tokens": texts.tokens, "rows": rows, "sequences": sequences}
+        for kind, error in errors.items():
+            row |= {
+                f"{kind}_mean": round(float(np.abs(error).mean()), 4),
+                f"{kind}_worst": round(float(np.abs(error).max()), 4),
+            }
+        found.append(row)
+        print(*row.values(), sep="\t", flush=True)
     return found
 
 
-def speed(source: Source) -> dict[str, float]:
+def speed(text: Source) -> dict[str, float]:
     """Rates of the parts, and the time of one query."""
-    stream = source.stream
+    stream = text.stream
     engram = Engram((1,), 3, 8, 80, 2_262_400)
     _, keys = next(ngram_keys(stream, (3,)))
     positions = np.arange(stream.tokens)
@@ -104,7 +154,7 @@ def speed(source: Source) -> dict[str, float]:
     tables = [(2, 2.26e6, 16), (3, 2.26e6, 16)]
     capacities = np.geomspace(1e3, 1e7, 500)
     rows = cpu_seconds(
-        lambda: [head_rows(stream, engram, 0, head, source.canonical_vocab) for head in range(8)]
+        lambda: [head_rows(stream, engram, 0, head, text.canonical_vocab) for head in range(8)]
     )
     reuse = cpu_seconds(lambda: reuse_times(keys, positions))
     curve = cpu_seconds(lambda: survival(*times, stream.tokens))
@@ -121,10 +171,10 @@ def speed(source: Source) -> dict[str, float]:
 def long_text(path: str) -> dict[str, float]:
     """A text of any size: what one pass costs."""
     start = time.perf_counter(), time.process_time()
-    source = read([path], progress=lambda line: print(line, file=sys.stderr))
-    profile(source.stream)
+    text = read([path], progress=lambda line: print(line, file=sys.stderr))
+    profile(text.stream)
     return {
-        "bytes": Path(path).stat().st_size, "tokens": source.stream.tokens, "share": source.share,
+        "bytes": Path(path).stat().st_size, "tokens": text.stream.tokens, "share": text.share,
         "wall_s": time.perf_counter() - start[0], "cpu_s": time.process_time() - start[1],
         "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }  # fmt: skip
@@ -146,8 +196,8 @@ print(json.dumps(out))
 
 def against_libcachesim(python: str) -> list[dict[str, Any]]:
     """Misses of the second half of a trace in another simulator, run apart: it aborts on tiny caches."""
-    source = read(max_tokens=500_000)
-    ids = shared_reads(source.stream, (2, 3), 1_000_003, 1, 16)[0].ravel()
+    text = read(max_tokens=500_000)
+    ids = shared_reads(text.stream, (2, 3), 1_000_003, 1, 16)[0].ravel()
     trace = np.zeros(ids.size, dtype=[("time", "<u4"), ("id", "<u8"), ("size", "<u4"), ("next", "<i8")])
     trace["id"], trace["size"], trace["next"] = ids + 1, 1, -1
     sizes = [1000, 10_000, 100_000]
@@ -277,13 +327,16 @@ def main(arguments: list[str]) -> None:
         results["admission"] = admission()
     elif arguments[:1] == ["placement"]:
         results["placement"] = placement()
+    elif arguments[:1] == ["drift"]:
+        others = [row for row in results.get("drift", []) if row["corpus"] not in arguments[1:]]
+        results["drift"] = others + [row for name in arguments[1:] for row in drift(name)]
     else:
         names = arguments or list(CORPORA)
         results["speed"] = speed(read())
         print(json.dumps(results["speed"], indent=1))
         print("corpus\tprofile\theld out\tdraw error\trows\tsequences\tmean\tworst")
         others = [row for row in results.get("accuracy", []) if row["corpus"] not in names]
-        results["accuracy"] = others + accuracy(names)
+        results["accuracy"] = others + list(accuracy(names))
         for name in names:
             rows = [row for row in results["accuracy"] if row["corpus"] == name]
             mean, worst = np.mean([row["mean"] for row in rows]), max(row["worst"] for row in rows)

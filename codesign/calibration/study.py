@@ -31,7 +31,8 @@ class Row:
     def errors(self) -> tuple[float, float]:
         """Relative errors of TTFT and TPOT."""
         measured, predicted = self.document["measured"], self.document["predicted"]
-        return tuple(predicted[key] / measured[key] - 1 for key in ("ttft_s", "tpot_s"))  # type: ignore[return-value]
+        ttft, tpot = (float(predicted[key] / measured[key] - 1) for key in ("ttft_s", "tpot_s"))
+        return ttft, tpot
 
 
 _PLACES: tuple[dict[str, Any] | None, ...] = (
