@@ -188,7 +188,7 @@ def _click(page: Any, number: int) -> None:
     row.locator("[col-id=tpot_s]").click()
     page.wait_for_function(
         f"document.querySelector('#details h2').textContent.startsWith('Design #{trial}')"
-        " && !document.querySelector('#details .dash-graph--pending')"
+        " && !document.querySelector('#details-card .dash-graph--pending')"
     )
 
 

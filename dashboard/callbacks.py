@@ -11,7 +11,7 @@ from dash import ALL, ClientsideFunction, Dash, Input, Output, State, no_update
 from dash.exceptions import PreventUpdate
 
 from cost_models.errors import CodesignError
-from dashboard import controls, drawings, grid, interactions, layout, phase, report, takehome, words
+from dashboard import controls, details, drawings, grid, interactions, layout, phase, report, takehome, words
 from dashboard.designs import Designs
 from dashboard.desk import Desk
 from dashboard.drawings import AT_ONCE, LATER
@@ -57,7 +57,8 @@ def _opening(app: Dash, shelf: Shelf) -> None:
             catalogue = desk.source.catalogue(replace(view, change={}))
             figure = drawings.figure(desk, designs, view)
             scales = controls.limited(desk.designs(View()))
-            return layout.page(designs, view, catalogue, figure, content, drawn, scales)
+            near = drawings.near(desk, designs, view)
+            return layout.page(designs, view, catalogue, figure, content, drawn, scales, near)
         except CodesignError as error:
             return layout.problem(str(error), view)
 
@@ -90,6 +91,7 @@ def _changing(app: Dash, shelf: Shelf) -> None:
             "problem": Output("problem", "children"),
             "front": Output("front", "figure"),
             **{name: Output(name, "children") for name in (*_WORDS, *_PANELS)},
+            **{name: Output(name, "figure") for name in details.NEAR},
             **{part: Output(f"{part}-asked", "data") for part in LATER},
         },
         inputs={"event": Input("event", "data")},
@@ -103,7 +105,7 @@ def _changing(app: Dash, shelf: Shelf) -> None:
         if not event:
             raise PreventUpdate
         answer: dict[str, Any] = dict.fromkeys(
-            ("view", "drawn", "front", *_WORDS, *_PANELS, *LATER), no_update
+            ("view", "drawn", "front", *_WORDS, *_PANELS, *details.NEAR, *LATER), no_update
         )
         answer |= {"controls": {"ack": event["seq"]}, "problem": ""}
         before = View.parse(query)
@@ -120,6 +122,8 @@ def _changing(app: Dash, shelf: Shelf) -> None:
         if "words" in stale:
             answer |= drawings.sentences(designs, view)
         answer |= drawings.panels(desk, designs, view, stale)
+        if "details" in stale:
+            answer |= drawings.near(desk, designs, view)
         answer |= {part: now[part] for part in LATER if now[part] != later[part]}
         if view.query() != query:
             answer["view"] = view.query()
@@ -161,10 +165,27 @@ def _drawing(app: Dash, shelf: Shelf) -> None:
         desk, view = _seen(shelf, asked, query)
         return parallel.draw(desk.designs(view), view)
 
-    @app.callback(Output("reasons", "children"), Input("reasons-asked", "data"), VIEW)
-    def show_reasons(asked: str, query: str) -> list[Any]:
+    @app.callback(
+        output={
+            "figures": {name: Output(name, "figure") for name in details.FURTHER},
+            "hidden": {name: Output(f"{name}-frame", "hidden") for name in details.FURTHER},
+            "title": Output("reasons-title", "children"),
+            "sources": Output("sources", "children"),
+            "none": Output("reasons", "hidden"),
+        },
+        inputs={"asked": Input("reasons-asked", "data")}, state={"query": VIEW},
+    )  # fmt: skip
+    def show_reasons(asked: str, query: str) -> dict[str, Any]:
         desk, view = _seen(shelf, asked, query)
-        return drawings.reasons(desk, desk.designs(view), view)
+        designs = desk.designs(view)
+        title, figures, sources = drawings.reasons(desk, designs, view)
+        return {
+            "figures": {name: no_update if figure is None else figure for name, figure in figures.items()},
+            "hidden": {name: figure is None for name, figure in figures.items()},
+            "title": title,
+            "sources": sources,
+            "none": designs.opened(view) is None,
+        }
 
     @app.callback(
         Output("flip", "figure"), Output("flip-words", "children"), Output("flip-left", "data"),

@@ -51,19 +51,8 @@ def panel(designs: Designs, view: View, document: dict[str, Any], parts: dict[st
     ]  # fmt: skip
     shown = [part for part in head if part is not None]
     if not document:
-        return [*shown, html.P("No evaluation was recorded for this trial.", className="notice")]
-    return [*shown, html.Div(_near(document, parts, view.theme), className="reasons")]
-
-
-def reasons(designs: Designs, view: View, document: dict[str, Any], parts: dict[str, Any]) -> list[Any]:
-    """The further reasons for the figures of that design, and their sources."""
-    if not document:
-        return []
-    return [
-        html.H2(f"Why #{designs.opened(view)} is where it is"),
-        html.Div(_further(document, parts, view.theme), className="reasons"),
-        _sources(document),
-    ]
+        shown.append(html.P("No evaluation was recorded for this trial.", className="notice"))
+    return shown
 
 
 def _role(designs: Designs, trial: int) -> str:
@@ -103,42 +92,58 @@ def _figures(designs: Designs, row: int) -> html.Table:
     return html.Table(html.Tbody(lines), className="figures")
 
 
-def _near(document: dict[str, Any], parts: dict[str, Any], theme: str) -> list[Any]:
-    return [
-        _figure("Memory map", "What lies where; each bar is its tier, dotted is where it ends.",
-                figures.memory(document, parts.get("capacities", {}), theme), 190),
-        _figure("A decode step", "Operators in order; below, when table reads may hide and whether they do.",
-                figures.timeline(document, theme), 170),
-    ]  # fmt: skip
+# Figures of one design, which stay where they are while their content changes: id -> title, how to read it, height.
+NEAR = {
+    "memory-map": ("Memory map", "What lies where; each bar is its tier, dotted is where it ends.", 190),
+    "decode-step": (
+        "A decode step",
+        "Operators in order; below, when table reads may hide and whether they do.",
+        170,
+    ),
+}
+FURTHER = {
+    "why-time": ("Where the time goes", "Operators of a step, the largest first.", 310),
+    "why-energy": ("Where the energy goes", "Parts of the energy of one token.", 310),
+    "why-money": ("Where the money goes", "Parts of the price of a million tokens.", 310),
+    "why-roofline": ("Roofline", "Operators against what the accelerator can do: memory limits left of the bend, "
+                     "compute right of it. Larger marks take longer; the four slowest are named.", 300),
+    "why-curve": ("How it learned", "The training of its proxy.", 240),
+}  # fmt: skip
 
 
-def _further(document: dict[str, Any], parts: dict[str, Any], theme: str) -> list[Any]:
+def frame(name: str, title: str, note: str, height: int, drawn: Figure | None = None) -> html.Div:
+    """The place of one of these figures."""
+    return html.Div(
+        [html.H3(title), html.P(note, className="note"),
+         figure(title, f"{height}px", PLAIN_CONFIG, id=name, figure=drawn or {})],
+        id=f"{name}-frame",
+    )  # fmt: skip
+
+
+def near(document: dict[str, Any], parts: dict[str, Any], theme: str) -> dict[str, Figure]:
+    """The figures of `NEAR`."""
+    return {
+        "memory-map": figures.memory(document, parts.get("capacities", {}), theme),
+        "decode-step": figures.timeline(document, theme),
+    }
+
+
+def further(document: dict[str, Any], parts: dict[str, Any], theme: str) -> dict[str, Figure | None]:
+    """The figures of `FURTHER`; None where there is nothing to draw."""
     energy = (document.get("energy") or {}).get("by_part") or {}
     cost = (document.get("cost") or {}).get("by_part") or {}
-    latency = figures.merged(document)
-    result = [
-        _figure("Where the time goes", "Operators of a step, the largest first.",
-                figures.waterfall(latency, "ms per decode step", 1e3, theme), _height(latency)),
-        _figure("Where the energy goes", "Parts of the energy of one token.",
-                figures.waterfall(_numbers(energy), "J per token", 1.0, theme), _height(energy)),
-        _figure("Where the money goes", "Parts of the price of a million tokens.",
-                figures.waterfall(_numbers(cost), "USD per million tokens", 1.0, theme), _height(cost)),
-    ]  # fmt: skip
-    if parts.get("peak_flops"):
-        result.append(_figure(
-            "Roofline", "Operators against what the accelerator can do: memory limits left of the bend, compute "
-            "right of it. Larger marks take longer; the four slowest are named.",
-            figures.roofline(document, parts["peak_flops"], parts["bandwidth"], theme), 300,
-        ))  # fmt: skip
-    if parts.get("curve"):
-        result.append(_figure(
-            "How it learned", f"The proxy's training, fidelity {document['quality'].get('fidelity')}.",
-            figures.learning_curve(parts["curve"], theme), 240,
-        ))  # fmt: skip
-    return result
+    peak, curve = parts.get("peak_flops"), parts.get("curve")
+    return {
+        "why-time": figures.waterfall(figures.merged(document), "ms per decode step", 1e3, theme),
+        "why-energy": figures.waterfall(_numbers(energy), "J per token", 1.0, theme),
+        "why-money": figures.waterfall(_numbers(cost), "USD per million tokens", 1.0, theme),
+        "why-roofline": figures.roofline(document, peak, parts["bandwidth"], theme) if peak else None,
+        "why-curve": figures.learning_curve(curve, theme) if curve else None,
+    }
 
 
-def _sources(document: dict[str, Any]) -> html.Details:
+def sources(document: dict[str, Any]) -> html.Details:
+    """The sources of the figures, folded."""
     texts = [str(source) for source in document.get("sources") or []]
     return html.Details(
         [html.Summary(f"Sources of the figures ({len(texts)})"), html.Ul([html.Li(text) for text in texts])]
@@ -147,17 +152,3 @@ def _sources(document: dict[str, Any]) -> html.Details:
 
 def _numbers(parts: dict[str, Any]) -> list[tuple[str, float]]:
     return [(str(name), float(amount)) for name, amount in parts.items() if isinstance(amount, int | float)]
-
-
-def _height(parts: Any) -> int:
-    return 70 + 21 * (min(len(parts), figures.MOST_PARTS + 1) + 1)
-
-
-def _figure(title: str, note: str, drawn: Figure, height: int) -> html.Div:
-    return html.Div(
-        [
-            html.H3(title),
-            html.P(note, className="note"),
-            figure(title, f"{height}px", PLAIN_CONFIG, figure=drawn),
-        ]
-    )

@@ -88,9 +88,19 @@ def panels(desk: Desk, designs: Designs, view: View, which: set[str]) -> dict[st
     return found
 
 
-def reasons(desk: Desk, designs: Designs, view: View) -> list[Any]:
-    """The further reasons for the design that is open."""
-    return details.reasons(designs, view, *_of_opened(desk, designs, view))
+def near(desk: Desk, designs: Designs, view: View) -> dict[str, Figure]:
+    """The figures beside the panel of the open design: graph -> figure."""
+    return details.near(*_of_opened(desk, designs, view), view.theme)
+
+
+def reasons(desk: Desk, designs: Designs, view: View) -> tuple[str, dict[str, Figure | None], Any]:
+    """The further reasons for the open design: title, graph -> figure or None, sources."""
+    document, parts = _of_opened(desk, designs, view)
+    return (
+        f"Why #{designs.opened(view)} is where it is",
+        details.further(document, parts, view.theme),
+        details.sources(document),
+    )
 
 
 def _of_opened(desk: Desk, designs: Designs, view: View) -> tuple[dict[str, Any], dict[str, Any]]:

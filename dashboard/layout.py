@@ -7,7 +7,7 @@ import dash_ag_grid
 from dash import dcc, html
 
 from cost_models.catalogue import Catalogue
-from dashboard import controls, grid, words
+from dashboard import controls, details, grid, words
 from dashboard.columns import FIGURES, readable
 from dashboard.designs import Designs
 from dashboard.drawings import AT_ONCE, LATER
@@ -45,11 +45,13 @@ def page(
     content: dict[str, Any],
     drawn: dict[str, str],
     scales: dict[str, Scale],
+    near: dict[str, Figure],
 ) -> list[Any]:
     """The whole page with what is seen first: that waits for no further answer.
 
     catalogue: at the study's own prices; content: element -> children, of `drawings`; drawn: the tokens of all
-    parts; scales: of the limits' sliders, which no what-if moves.
+    parts; scales: of the limits' sliders, which no what-if moves; near: the figures
+    of `drawings.near`.
     """
     start = {
         "all": controls.values(designs, view, catalogue, scales),
@@ -82,7 +84,7 @@ def page(
                      _comparison(content["comparison"])],
                     className="middle",
                 ),
-                html.Div(_details(content["details"]), className="right"),
+                html.Div(_details(content["details"], near), className="right"),
                 html.Div([_parallel(), _table(designs, view), _reasons()], className="wide", id="wide"),
             ],
             className="columns",
@@ -227,7 +229,11 @@ def _table(designs: Designs, view: View) -> html.Section:
 
 
 def _reasons() -> html.Section:
-    return html.Section(html.Div(id="reasons"), className="card", id="reasons-card")
+    frames = [details.frame(name, *about) for name, about in details.FURTHER.items()]
+    return html.Section(
+        [html.H2(id="reasons-title"), html.Div(frames, className="reasons"), html.Div(id="sources")],
+        className="card", id="reasons", hidden=True,
+    )  # fmt: skip
 
 
 def _flip(designs: Designs, view: View) -> html.Div:
@@ -263,8 +269,12 @@ def insight(one: Card) -> html.Section:
     )  # fmt: skip
 
 
-def _details(children: list[Any]) -> html.Section:
-    return html.Section(html.Div(children, id="details"), className="card", id="details-card")
+def _details(children: list[Any], near: dict[str, Figure]) -> html.Section:
+    frames = [details.frame(name, *about, near[name]) for name, about in details.NEAR.items()]
+    return html.Section(
+        [html.Div(children, id="details"), html.Div(frames, id="near", className="reasons")],
+        className="card", id="details-card",
+    )  # fmt: skip
 
 
 def _comparison(children: list[Any]) -> html.Section:

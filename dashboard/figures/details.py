@@ -61,6 +61,7 @@ def memory(document: dict[str, Any], capacities: dict[str, float], theme: str) -
 _PART_NAMES = {
     "weights": "weights",
     "tables": "Engram tables",
+    "experts": "whole experts",
     "activations": "activations",
     "kv": "KV cache",
 }
@@ -79,6 +80,9 @@ def contents(document: dict[str, Any]) -> dict[str, dict[str, float]]:
     host = memory.get("host") or {}
     for tier in ("dram", "cxl", "ssd"):
         hold[tier] = {"tables": host.get(f"{tier}_bytes") or 0.0}
+    composed = document.get("composition")
+    if composed and composed["tier"] in hold and composed["host_bytes"]:
+        hold[composed["tier"]] = {"experts": composed["host_bytes"]}
     return hold
 
 

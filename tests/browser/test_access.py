@@ -23,7 +23,7 @@ def axe() -> Path | None:
 
 def shown(page: Any, address: str, query: str) -> None:
     page.goto(f"{address}/?{query}")
-    page.wait_for_selector("#details >> text=Memory map", state="attached")  # insight has it folded away
+    page.wait_for_selector("#details-card >> text=Memory map", state="attached")  # insight has it folded away
     page.wait_for_function("document.querySelector('#verdict').textContent.length > 20")
     page.wait_for_load_state("networkidle")
     # handles of sliders get their names, and stand-ins of lists leave the tab order, once they are drawn

@@ -8,7 +8,7 @@ import made
 import numpy as np
 import pytest
 
-from dashboard import controls, drawings, grid, layout, phase, report
+from dashboard import controls, details, drawings, grid, layout, phase, report
 from dashboard.designs import Designs
 from dashboard.desk import Desk
 from dashboard.figures import flip, insight, parallel
@@ -59,10 +59,11 @@ def test_every_part_of_the_page_is_made(case: str, page: str) -> None:
     }
     assert said in str(content["verdict"]) or "Within your limits" in str(content["verdict"])
     shown = layout.page(designs, view, source.catalogue(view), drawings.figure(desk, designs, view), content,
-                        drawings.tokens(designs, view, {}), controls.limited(designs))  # fmt: skip
+                        drawings.tokens(designs, view, {}), controls.limited(designs),
+                        drawings.near(desk, designs, view))  # fmt: skip
     assert "Traceback" not in str(shown)
     assert parallel.draw(designs, view)["layout"]
-    assert drawings.reasons(desk, designs, view) or designs.opened(view) is None
+    assert set(drawings.reasons(desk, designs, view)[1]) == set(details.FURTHER)
     assert all(card.reading for card in insight.cards(designs, view))
     phases = phase.named(phase.Screening(view, source.fields(), source.field).go_on(), designs, view.flip_of)
     assert flip.draw(phases, view, phase.history())["layout"] and phase.reading(phases, designs, view)
