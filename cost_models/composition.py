@@ -105,11 +105,13 @@ def delayed(composed: Composed, design: Design, held: Memory, answered: Latency)
     serving = design.serving
     if serving.phase == "decode":  # a decode step loads nothing
         return composed, answered
-    if serving.phase == "prefill":
-        busy, waiting = answered.prefill_s, 1.0
-    else:  # requests of a group, from end to end; those of the other groups wait as much longer
-        busy = composed.group * np.maximum(serving.output_tokens, 2) * replicas(design)
-        busy, waiting = busy / answered.output_tokens_per_s, held.concurrency / composed.group
+    busy: Number = answered.prefill_s
+    waiting: Number = 1.0
+    if (
+        not serving.phase
+    ):  # requests of a group, from end to end; those of the other groups wait as much longer
+        written = composed.group * np.maximum(serving.output_tokens, 2) * replicas(design)
+        busy, waiting = written / answered.output_tokens_per_s, held.concurrency / composed.group
     ahead = np.clip(composed.distinct_experts - 1.0, 0.0, 1.0)
     able = np.asarray(serving.composition_prefetch, bool) & (composed.hot_experts > 1)
     hidden = choose(able, ahead * np.minimum(busy, composed.switch_s), 0.0)

@@ -7,7 +7,7 @@ from dashboard.columns import significant
 from dashboard.figures import style
 
 GIB = 2.0**30
-_PARTS = ("weights", "tables", "activations", "kv")
+_PARTS = ("weights", "tables", "activations", "kv", "experts")
 MOST_PARTS = 9
 MOST_NAMED = 4  # operators that have a colour and a name in the roofline
 _FITTING = {"minsize": 9, "mode": "hide"}  # a text that its bar cannot hold is left to the hover
@@ -80,8 +80,8 @@ def contents(document: dict[str, Any]) -> dict[str, dict[str, float]]:
     host = memory.get("host") or {}
     for tier in ("dram", "cxl", "ssd"):
         hold[tier] = {"tables": host.get(f"{tier}_bytes") or 0.0}
-    composed = document.get("composition")
-    if composed and composed["tier"] in hold and composed["host_bytes"]:
+    composed = document.get("composition") or {}
+    if composed.get("tier") in hold and composed.get("host_bytes"):
         hold[composed["tier"]] = {"experts": composed["host_bytes"]}
     return hold
 

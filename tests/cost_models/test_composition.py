@@ -19,10 +19,11 @@ HOST = Host(dram_bytes=4096 * GIB, ssd_bytes=8192 * GIB, ssd_drives=4)
 
 
 def _served(system: dict[str, Any] | None = None, **serving: Any) -> Design:
+    machine: dict[str, Any] = {"accelerators": 8, "host": HOST} | (system or {})
     fields = {"tensor_parallel": 8, "concurrency": 1, "input_tokens": 512, "output_tokens": 64} | serving
     return Design(
         read_model("samba-coe"),
-        System(**({"accelerators": 8, "host": HOST} | (system or {}))),
+        System(**machine),
         Serving(**fields),
     )
 
