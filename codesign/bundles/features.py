@@ -58,11 +58,24 @@ def _fp8_cache(design: Design) -> Design | None:
     return replace(design, model=replace(design.model, kv_dtype="fp8"))
 
 
+def _on_host(**changes: Any) -> Callable[[Design], Design | None]:
+    def apply(design: Design) -> Design | None:
+        experts = "routed_experts_on" in changes
+        if (experts and design.model.moe is None) or not float(np.asarray(design.system.host.dram_bytes)):
+            return None
+        there = all(getattr(design.serving, name) == value for name, value in changes.items())
+        return None if there else replace(design, serving=replace(design.serving, **changes))
+
+    return apply
+
+
 SWITCHES = (
     Switch("Medusa, 3 heads", _medusa, "kept: guesses are verified"),
     Switch("SnapKV, 1,024 positions", _snapkv, "published change where the cost model has one"),
     Switch("tables in host memory", _tables(tier="dram", prefetch=True), "kept"),
     Switch("tables read when needed", _tables(prefetch=False), "kept"),
+    Switch("experts on the host's processors", _on_host(routed_experts_on="host"), "kept"),
+    Switch("attention on the host's processors", _on_host(attention_on="host"), "kept"),
     Switch("KV cache in fp8", _fp8_cache, "not measured: taken as kept"),
 )
 

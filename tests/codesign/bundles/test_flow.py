@@ -13,13 +13,14 @@ import cost_models
 import search_spaces
 from codesign import results, search
 from codesign.bundles.alone import Scored, alone
-from codesign.bundles.features import features
+from codesign.bundles.features import SWITCHES, features
 from codesign.bundles.narrowed import narrowed
 from codesign.bundles.picture import picture
 from codesign.bundles.structure import ENGRAM, bundle_of, bundles, label
 from codesign.errors import InputError, StudyError
 from codesign.proxy import fidelity
 from codesign.search.group_pso import GroupSwarmSampler, step
+from cost_models.design import GIB, Design, Host, System
 from search_spaces import Space
 
 SPACE = """
@@ -171,3 +172,17 @@ def test_the_picture_shows_every_scored_bundle_and_marks_the_kept(space: Space) 
     drawn = picture(document)
     assert ElementTree.fromstring(drawn).tag.endswith("svg")
     assert (drawn.count("<circle"), drawn.count('class="chosen"')) == (12, 2)
+
+
+def test_what_the_host_computes_is_switched_only_where_there_is_something_to_move() -> None:
+    switches = {switch.name: switch.apply for switch in SWITCHES}
+    experts, attention = (switches[f"{what} on the host's processors"] for what in ("experts", "attention"))
+    with_memory = System(host=Host(dram_bytes=64 * GIB))
+    sparse = Design(cost_models.read_model("moe-27b"), with_memory)
+    moved = experts(sparse)
+    assert moved is not None and moved.serving.routed_experts_on == "host"
+    assert experts(moved) is None
+    assert attention(moved) == replace(moved, serving=replace(moved.serving, attention_on="host"))
+    dense = replace(sparse, model=cost_models.read_model("dense-4b"))
+    assert experts(dense) is None and attention(dense) is not None
+    assert experts(replace(sparse, system=System())) is None
