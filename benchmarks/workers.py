@@ -28,7 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--trials", type=int, default=12)
+    parser.add_argument("--trials", type=int, default=16)
     options = parser.parse_args()
     runs = {str(workers): measured(workers, options.trials) for workers in (1, 2)}
     one, two = runs["1"], runs["2"]

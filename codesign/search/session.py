@@ -21,7 +21,7 @@ from codesign.search.progress import Progress, snapshot
 from codesign.search.reference import settle
 from codesign.search.samplers import DEFAULT, NAMES
 from codesign.search.scoring import QUALITY
-from codesign.search.workers import Task, beside, work, work_in_processes
+from codesign.search.workers import Crew, Task, beside, work
 from cost_models import yamlfile
 from search_spaces import Space
 
@@ -72,16 +72,18 @@ def run(
     catalogue = cost_models.load_catalogue(scenario, overrides or None)
     started = time.monotonic()
     startup = min(MOST_STARTUP, max(3, wanted // 3))
-    landscape = Landscape(space, catalogue)
-    attributes = {
-        "analytic_reference": landscape.worst_point(),
-        "startup": startup,
-        "scenario": scenario,
-        "overrides": overrides or {},
-        "codesign_version": _version(),
-    }
-    first = [model for name in enqueue for model in warmstart.read(name, space, storage)]
-    with studies.storage_errors(storage):
+    alone = executor != executors.LOCAL or not workers or workers == 1
+    crew = None if alone else Crew(int(workers or 1), bool(space.quality))
+    with crew or contextlib.nullcontext(), studies.storage_errors(storage):
+        landscape = Landscape(space, catalogue)
+        attributes = {
+            "analytic_reference": landscape.worst_point(),
+            "startup": startup,
+            "scenario": scenario,
+            "overrides": overrides or {},
+            "codesign_version": _version(),
+        }
+        first = [model for name in enqueue for model in warmstart.read(name, space, storage)]
         with liveness.lock(storage, study):
             record = studies.create(storage, study, space, attributes, resume)
             kept = studies.patiently(storage, lambda: record.user_attrs)
@@ -95,8 +97,8 @@ def run(
         shown = Progress(task) if progress else contextlib.nullcontext()
         with shown:
             noise.measured(space, proxy.Store(store))
-            if executor == executors.LOCAL and workers and workers > 1:
-                work_in_processes(task, workers)
+            if crew:
+                crew.search(task)
             else:
                 work(task, record)
         losses = max(1, min(int(kept["startup"]), _trained(record)))

@@ -1,5 +1,7 @@
 """Workers: the search loop in this process, or in several that share the study."""
 
+import contextlib
+import importlib
 import multiprocessing
 import os
 import signal
@@ -94,51 +96,84 @@ def beside(space: Space, name: str) -> str:
     return str(path) if path.exists() else name
 
 
-def work_in_processes(task: Task, count: int) -> None:
-    """Search in `count` processes; a dead one is replaced. Ctrl-C ends all and keeps what is finished."""
-    context = multiprocessing.get_context("spawn")
-    messages = context.Queue()
-    restarts = 0
+class Crew:
+    """Worker processes of one search. They load their libraries from the moment they are made, so that this takes
+    no time of its own while the study is being set up; with `search` they get their task.
 
-    def start(index: int) -> Any:
-        own = replace(task, seed=task.seed + 7919 * index)
-        process = context.Process(target=_process, args=(own, messages), daemon=False)
-        process.start()
-        return process
+    trains: the search trains models, so its workers will need PyTorch.
+    """
 
-    running = {index: start(index) for index in range(count)}
-    try:
-        while running:
-            time.sleep(0.1)
-            for index, process in list(running.items()):
-                if process.is_alive():
-                    continue
-                del running[index]
-                if process.exitcode == 0:
-                    continue
-                if process.exitcode == 1 and not messages.empty():
-                    raise messages.get()
-                restarts += 1
-                if restarts > _MOST_RESTARTS:
-                    raise StudyError(
-                        f"{restarts} workers died (the last with status {process.exitcode}); is there enough "
-                        "memory for so many? Go on with --resume and fewer --workers"
-                    )
-                running[index + count] = start(index + count)
-    except BaseException:
-        for process in running.values():
-            if process.is_alive() and process.pid:
-                os.kill(process.pid, signal.SIGINT)
-        for process in running.values():
-            process.join(timeout=30)
+    def __init__(self, count: int, trains: bool) -> None:
+        self._context = multiprocessing.get_context("spawn")
+        self._messages, self._trains = self._context.Queue(), trains
+        self._idle = [self._start() for _ in range(count)]
+
+    def __enter__(self) -> "Crew":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End those that never got a task: they have done nothing."""
+        for process, tasks in self._idle:
             process.kill()
-        raise
+            process.join()
+            tasks.close()
+
+    def search(self, task: Task) -> None:
+        """Search in all of them; a dead one is replaced. Ctrl-C ends all and keeps what is finished."""
+        restarts, begun = 0, 0
+        running = []
+        try:
+            while self._idle or running:
+                while self._idle:
+                    process, tasks = self._idle.pop()
+                    running.append(process)
+                    with contextlib.suppress(BrokenPipeError):  # dead already: seen below
+                        tasks.send(replace(task, seed=task.seed + 7919 * begun))
+                    begun += 1
+                time.sleep(0.1)
+                for process in [each for each in running if not each.is_alive()]:
+                    running.remove(process)
+                    if process.exitcode == 0:
+                        continue
+                    if process.exitcode == 1 and not self._messages.empty():
+                        raise self._messages.get()
+                    restarts += 1
+                    if restarts > _MOST_RESTARTS:
+                        raise StudyError(
+                            f"{restarts} workers died (the last with status {process.exitcode}); is there enough "
+                            "memory for so many? Go on with --resume and fewer --workers"
+                        )
+                    self._idle.append(self._start())
+        except BaseException:
+            for process in running:
+                if process.is_alive() and process.pid:
+                    os.kill(process.pid, signal.SIGINT)
+            for process in running:
+                process.join(timeout=30)
+                process.kill()
+            raise
+
+    def _start(self) -> tuple[Any, Any]:
+        """A process and the end of a pipe that its task goes into."""
+        receiver, tasks = self._context.Pipe(duplex=False)
+        process = self._context.Process(
+            target=_process, args=(receiver, self._messages, self._trains), daemon=False
+        )
+        process.start()
+        receiver.close()  # with the only other end in the process, its death is seen here
+        return process, tasks
 
 
-def _process(task: Task, messages: Any) -> None:
+def _process(tasks: Any, messages: Any, trains: bool) -> None:
     """The main function of a worker process."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
+        if trains:
+            importlib.import_module("codesign.proxy.training")
+        try:
+            task = tasks.recv()
+        except EOFError:  # the search has ended before it began
+            return
         with studies.storage_errors(task.url):
             work(task)
     except KeyboardInterrupt:

@@ -1,5 +1,6 @@
 """A whole small search: what it returns, what it records, and that it can be gone on with."""
 
+import multiprocessing
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -174,6 +175,25 @@ def test_two_processes_share_one_study(run: Run, tmp_path: Path) -> None:
     assert summary["trainings"] == 8
     workers = {t.user_attrs.get("worker") for t in optuna.load_study(study_name="s", storage=storage).trials}
     assert len(workers - {None}) == 2
+
+
+def test_workers_of_a_search_that_is_refused_end_with_it(run: Run, searched: Searched) -> None:
+    with pytest.raises(StudyError, match="already there"):
+        run(searched[0], workers=2)
+    assert not multiprocessing.active_children()
+
+
+def test_a_worker_that_dies_before_it_has_a_task_is_replaced(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = studies.create
+
+    def meanwhile(*arguments: Any) -> optuna.Study:
+        multiprocessing.active_children()[0].kill()
+        return create(*arguments)
+
+    monkeypatch.setattr(studies, "create", meanwhile)
+    assert run(f"sqlite:///{tmp_path}/a.db", trials=5, workers=2)["trainings"] == 5
 
 
 def test_another_quality_is_the_study_s_own(run: Run, space: Space, tmp_path: Path) -> None:
