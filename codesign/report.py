@@ -37,15 +37,17 @@ FIGURES = (
 
 def report(document: Document, answers: str = "") -> str:
     """One design: verdict, answers to what deployers ask, figures, where things go, and sources."""
+    per = _per(document)
+    figures = [
+        [_named(label, per), form(_at(document, section, key))] for label, section, key, form in FIGURES
+    ]
     parts = [
         verdict(document),
         answers,
-        table(
-            ["", ""], [[label, form(_at(document, section, key))] for label, section, key, form in FIGURES]
-        ).lstrip(),
+        table(["", ""], figures).lstrip(),
         "Where the time goes (one decode step, or one prefill)\n" + time_table(document),
-        "Where the energy goes\n" + share_table(document["energy"]["by_part"], "J/token"),
-        "Where the money goes\n" + share_table(document["cost"]["by_part"], "USD/M tokens"),
+        "Where the energy goes\n" + share_table(document["energy"]["by_part"], _named("J/token", per)),
+        "Where the money goes\n" + share_table(document["cost"]["by_part"], _named("USD/M tokens", per)),
         "Sources\n" + "\n".join(f"  {source}" for source in document["sources"]),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -54,8 +56,9 @@ def report(document: Document, answers: str = "") -> str:
 def comparison(names: Sequence[str], documents: Sequence[Document]) -> str:
     """Several designs side by side, one column each, with the verdicts above."""
     verdicts = [f"{name}: {verdict(document)}" for name, document in zip(names, documents, strict=True)]
+    per = "prompt" if all(_per(document) == "prompt" for document in documents) else "token"
     rows = [
-        [label, *(form(_at(document, section, key)) for document in documents)]
+        [_named(label, per), *(form(_at(document, section, key)) for document in documents)]
         for label, section, key, form in FIGURES
     ]
     return "\n".join(verdicts) + "\n\n" + table(["", *names], rows)
@@ -76,7 +79,7 @@ def time_table(document: Document) -> str:
             row["layer_group"],
             duration(row["time_s"]),
             f"{100 * (row['time_s'] or 0) / total:.1f} %",
-            count(row["flops"]),
+            count(row["flops"]).replace("B", "G"),
             size(row["bytes"]),
             row["bound"],
         ]
@@ -109,6 +112,19 @@ def share_table(parts: dict[str, float | None], unit: str) -> str:
         if value
     ]
     return table(["", unit, "share"], rows)
+
+
+def _per(document: Document) -> str:
+    """What rates and costs are of: where only prefill was asked for, a prompt."""
+    return "prompt" if document["latency"]["tpot_s"] is None else "token"
+
+
+def _named(label: str, per: str) -> str:
+    return (
+        label.replace("output token", per).replace("token", per)
+        if per == "prompt" and "KV" not in label
+        else label
+    )
 
 
 def _at(document: Document, section: str, key: str) -> float | None:

@@ -10,10 +10,13 @@ _BYTES = ("hbm", "kv", "dram", "cxl", "ssd", "remote")
 def verdict(document: dict[str, Any]) -> str:
     """Does it fit and keep its limits; if not, what is broken, and by how much (an `evaluate` document)."""
     if not document["feasible"]:
-        amounts = document["violations"].items()
-        broken = [f"{name}{_by(name, amount)}" for name, amount in amounts if amount is None or amount > 0]
-        reasons = "".join(f"; {reason}" for reason in document.get("reasons", ()))
-        return f"Not feasible: breaks {', '.join(broken)}{reasons}."
+        reasons = document.get("reasons", [])
+        broken = [
+            f"{name}{_by(name, amount)}"
+            for name, amount in document["violations"].items()
+            if (amount is None or amount > 0) and not (name == "layout" and reasons)  # they say it in words
+        ]
+        return f"Not feasible: {'; '.join([*(['breaks ' + ', '.join(broken)] if broken else []), *reasons])}."
     latency, usd = document["latency"], number(document["cost"]["usd_per_mtok"])
     if latency["tpot_s"] is None:
         return f"Feasible: {duration(latency['ttft_s'])} to the first token."

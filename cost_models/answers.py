@@ -85,15 +85,24 @@ def _fits(design: Design, one: Evaluation) -> Answer:
     if not broken:
         sentence = f"Yes: {left} ({_size(one['memory.kv_bytes_available'])}), and it serves {served}."
     else:
-        reasons = ", ".join(f"{name} by {_amount(name, amount)}" for name, amount in broken.items())
-        sentence = f"No: it breaks {'; '.join([reasons, *layout_reasons(design)])}; {left}."
+        uneven = layout_reasons(design)
+        amounts = [
+            f"{name} by {_amount(name, amount)}"
+            for name, amount in broken.items()
+            if name != "layout" or not uneven
+        ]
+        said = [*(["it breaks " + ", ".join(amounts)] if amounts else []), *uneven]
+        sentence = f"No: {'; '.join(said)}; {left}."
     return Answer("Does it fit, and how many KV tokens are left?", sentence)
 
 
 def _placement(design: Design, one: Evaluation, catalogue: Catalogue) -> Answer:
     """Every place at its full KV cache, so that freed device memory counts as the sequences it admits."""
     rows = []
+    host, shared = design.system.host, _shares_memory(one.result())
     for tier in _PLACES:
+        if tier == "dram" and shared:
+            continue
         other = _placed(design, tier)
         other = replace(other, serving=replace(other.serving, concurrency=0))
         found = evaluate(other, catalogue)
@@ -110,18 +119,18 @@ def _placement(design: Design, one: Evaluation, catalogue: Catalogue) -> Answer:
     cheapest = float(best[1]["cost.usd_per_mtok"])
     alike = [tier for tier, found in fitting if float(found["cost.usd_per_mtok"]) < 1.01 * cheapest]
     said = ", ".join(
-        f"{_PLACES[tier]} {float(found['cost.usd_per_mtok']):.3g} USD/Mtok with "
+        f"{_PLACES[tier]} {_price(design, found['cost.usd_per_mtok'])} with "
         f"{_sequences(found['memory.concurrency'])}"
         for tier, found in fitting
     )
     verdict = " and ".join(_PLACES[tier] for tier in alike)
-    host = design.system.host
     there = {"hbm": 1.0, "dram": host.dram_bytes, "cxl": host.cxl_bytes, "ssd": host.ssd_bytes,
              "remote": host.remote_bytes}  # fmt: skip
     full = [_PLACES[tier] for tier, fits, _ in rows if not fits and float(np.asarray(there[tier])) > 0]
     absent = [_PLACES[tier] for tier, fits, _ in rows if not fits and float(np.asarray(there[tier])) == 0]
     rest = f" Too small: {', '.join(full)}." if full else ""
     rest += f" Not in this system: {', '.join(absent)}." if absent else ""
+    rest += " Host memory is the same memory." if shared else ""
     return Answer(
         question,
         f"{verdict[:1].upper()}{verdict[1:]} {'cost' if len(alike) > 1 else 'costs'} least per token once each is "
@@ -131,16 +140,25 @@ def _placement(design: Design, one: Evaluation, catalogue: Catalogue) -> Answer:
 
 def _hidden(design: Design, result: Result) -> Answer:
     said = []
-    for name, reads, step in (
-        ("decode step", result.lookup.decode, result.latency.decode_step_s),
-        ("prompt", result.lookup.prefill, result.latency.prefill_s),
+    assert design.model.engram is not None
+    sets = tables.sets(design.model.engram)
+    for name, reads, step, chunks in (
+        ("decode step", result.lookup.decode, result.latency.decode_step_s, 1.0),
+        (
+            "prompt",
+            result.lookup.prefill,
+            result.latency.prefill_s,
+            float(np.asarray(result.steps.prefill_chunks)),
+        ),
     ):
         time, stall, window = (float(np.asarray(x)) for x in (reads.time_s, reads.stall_s, reads.window_s))
         if time == 0:
             continue
         share = stall / max(float(np.asarray(step)), 1e-12)
         if stall == 0:
-            said.append(f"in a {name} yes, {_time(time)} of reads against a first window of {_time(window)}")
+            each = " for each layer with tables" if sets > 1 else ""
+            own = _time(time / sets / chunks)
+            said.append(f"in a {name} yes, {own} of reads{each} against a first window of {_time(window)}")
         else:
             said.append(
                 f"in a {name} not all: {_time(time)} of reads, and the {name} waits {_time(stall)} "
@@ -164,9 +182,9 @@ def _host_bill(design: Design, result: Result, catalogue: Catalogue) -> Answer:
         other = _placed(design, "dram", sharing=sharing)
         held = float(np.asarray(evaluate(other, catalogue).result().memory.host_tables["dram"]))
         bills.setdefault(held, []).append(words)
-    where = "" if nodes == 1 else f" a node, on all {nodes:.0f}"
+    where, over = ("", "") if nodes == 1 else (" a node", f" on all {nodes:.0f}")
     said = "; ".join(
-        f"{' or '.join(words)}: {_size(held)}{where}, {held * usd * nodes:,.0f} USD"
+        f"{' or '.join(words)}: {_size(held)}{where}, {held * usd * nodes:,.0f} USD{over}"
         for held, words in bills.items()
     )
     included = float(np.asarray(result.parts.tiers["dram"].included_bytes))
@@ -188,12 +206,13 @@ def _disk(design: Design, catalogue: Catalogue) -> Answer:
     if needed:
         waits = float(np.asarray(decode.stall_s))
         said.append(
-            f"{_do(waits / step)} for decoding, where each step waits {_time(waits)} ({100 * waits / step:.1f} %)"
+            f"{_do(waits / step)} for decoding, where each step waits {_time(waits)} on SSD "
+            f"({100 * waits / step:.1f} %)"
         )
     if float(np.asarray(prefill.time_s)):
         waits, takes = (float(np.asarray(x)) for x in (prefill.stall_s, found.latency.prefill_s))
         said.append(
-            f"{_do(waits / takes)} for a cold prompt, which waits {_time(waits)} of {_time(takes)} "
+            f"{_do(waits / takes)} for a cold prompt, which waits {_time(waits)} of {_time(takes)} on SSD "
             f"({100 * waits / takes:.1f} %)"
         )
     asked = f"decoding asks for {needed / 1e3:,.3g} k reads/s; " if needed else ""
@@ -207,7 +226,7 @@ def _disk(design: Design, catalogue: Catalogue) -> Answer:
 
 
 def _do(share: float) -> str:
-    return "SSD will do" if share <= _SMALL_WAIT else "RAM"
+    return "SSD will do" if share <= _SMALL_WAIT else "better RAM"
 
 
 def _wear(design: Design, result: Result, catalogue: Catalogue) -> Answer:
@@ -271,8 +290,17 @@ def _binds(design: Design, result: Result, one: Evaluation, catalogue: Catalogue
         if time >= 0.005 * total
     )
     kind = "prompt" if design.serving.phase == "prefill" else "decode step"
-    said_next = _next_step(design, result, one, catalogue)
-    return Answer("What binds, and what should the next dollar buy?", f"Of a {kind}: {said}. {said_next}")
+    question, others = "What binds, and what should the next dollar buy?", ""
+    if not design.serving.phase:
+        tpot, step = float(np.asarray(result.latency.tpot_s)), float(np.asarray(result.latency.decode_step_s))
+        waits = 1.0 - step / float(np.asarray(result.speculation.accepted_tokens)) / tpot
+        if waits >= _SMALL_WAIT:
+            others = f" Prompts of other requests take {100 * waits:.0f} % of the time per output token."
+    if layout_reasons(design):
+        said_next = "Mend what does not divide first."
+    else:
+        said_next = _next_step(design, result, one, catalogue)
+    return Answer(question, f"Of a {kind}: {said}.{others} {said_next}")
 
 
 def _next_step(design: Design, result: Result, one: Evaluation, catalogue: Catalogue) -> str:
@@ -288,7 +316,8 @@ def _next_step(design: Design, result: Result, one: Evaluation, catalogue: Catal
             before, after = _time(one["latency.tpot_s"]), _time(more["latency.tpot_s"])
             times = f", at {after} per output token instead of {before}"
         said.append(
-            f"nothing yet: serve {_sequences(more['memory.concurrency'])} per replica for {price:.3g} USD/Mtok{times}"
+            f"nothing yet: serve {_sequences(more['memory.concurrency'])} per replica for "
+            f"{_price(design, price)}{times}"
         )
     best = ""
     for words, other in _purchases(design, result):
@@ -296,7 +325,7 @@ def _next_step(design: Design, result: Result, one: Evaluation, catalogue: Catal
         if found is not None and float(found["cost.usd_per_mtok"]) < 0.99 * price:
             best, price = words, float(found["cost.usd_per_mtok"])
     if best:
-        said.append(f"{'then ' if said else ''}{best} ({price:.3g} USD/Mtok)")
+        said.append(f"{'then ' if said else ''}{best} ({_price(design, price)})")
     if not said:
         return (
             "Nothing on offer lowers the cost per token: device memory, compute, host memory for the tables."
@@ -361,8 +390,7 @@ def _pool(design: Design, catalogue: Catalogue) -> Answer:
 
 
 def _unified(design: Design, result: Result) -> Answer:
-    accelerator = result.parts.accelerator
-    if np.any(accelerator.unified_memory) or np.any(accelerator.is_cpu):
+    if _shares_memory(result):
         sentence = (
             "Host and accelerator are one memory here: "
             "tables in host memory free nothing, only CXL or SSD does."
@@ -431,6 +459,19 @@ def _placed(design: Design, tier: str, **changes: Any) -> Design:
 def _sentence(parts: list[str]) -> str:
     joined = "; ".join(parts)
     return joined[:1].upper() + joined[1:] + "."
+
+
+def _shares_memory(result: Result) -> bool:
+    """Whether host and accelerator have one memory."""
+    accelerator = result.parts.accelerator
+    return bool(np.any(accelerator.unified_memory) or np.any(accelerator.is_cpu))
+
+
+def _price(design: Design, usd: Any) -> str:
+    """Dollars per million tokens; of prompts where only prefill is asked for."""
+    amount = float(np.asarray(usd))
+    unit = "million prompts" if design.serving.phase == "prefill" else "Mtok"
+    return f"{amount:,.0f} USD/{unit}" if amount >= 1000 else f"{amount:.3g} USD/{unit}"
 
 
 def _size(value: Any) -> str:

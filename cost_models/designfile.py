@@ -142,7 +142,7 @@ def read_design_file(path: str | Path) -> DesignFile:
 def design_file(document: Document, folder: Path) -> DesignFile:
     """A design file that has been parsed; paths in it are relative to `folder`. Raises as `read_design`."""
     data = _mapping(document, (), ("model", "system", "serving", "training", "limits", "prices", "quality"))
-    if "model" not in data:
+    if data.get("model") is None:
         raise document.error(("model",), "is missing; name a config, a preset, or give its fields")
     design = Design(
         model=_model(document, folder),
@@ -374,7 +374,9 @@ def _mapping(document: Document, path: Path_, allowed: tuple[str, ...]) -> dict[
     if data is None and path:
         return {}
     if not isinstance(data, dict):
-        raise document.error(path, f"must be a mapping of fields, got {_shown(data)}")
+        named = "" if path else f" ({', '.join(allowed)})"
+        got = "nothing" if data is None else _shown(data)
+        raise document.error(path, f"must be a mapping of fields{named}, got {got}")
     for key in data:
         if key not in allowed:
             close = get_close_matches(str(key), allowed, 1)

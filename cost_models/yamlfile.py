@@ -15,6 +15,7 @@ import yaml
 from cost_models.errors import InputError
 
 MOST_VALUES = 500_000  # a file of a few lines can otherwise stand for billions, by aliases of aliases
+_MOST_DIGITS = 400  # a float has at most 309 before its point
 Path_ = tuple[str | int, ...]
 
 
@@ -38,6 +39,10 @@ for _tag, _pattern, _first in (
 
 def _integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
     text = loader.construct_scalar(node).replace("_", "")
+    if len(text) > _MOST_DIGITS:
+        raise yaml.constructor.ConstructorError(
+            None, None, f"a number of {len(text)} digits", node.start_mark
+        )
     return int(text, 16) if text.lower().startswith("0x") else int(text)
 
 
@@ -70,8 +75,8 @@ class Document:
 
 
 def parse(text: str, file: str) -> Document:
-    """Read one YAML document. Raises InputError for bad syntax and duplicate keys."""
-    loader = None
+    """Read one YAML (or JSON) document. Raises InputError for bad syntax, duplicate keys and endless nesting."""
+    loader, kind = None, "JSON" if file.endswith(".json") else "YAML"
     try:
         loader = _Loader(text)
         root = loader.get_single_node()
@@ -83,11 +88,15 @@ def parse(text: str, file: str) -> Document:
         mark = getattr(error, "problem_mark", None)
         place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise InputError(f"{place}: not valid YAML: {problem}") from None
+        if problem.startswith("but "):  # the half of a sentence
+            problem = f"{getattr(error, 'context', '')}, {problem}"
+        raise InputError(f"{place}: not valid {kind}: {problem}") from None
     except InputError:
         raise
-    except (RecursionError, ValueError) as error:
-        raise InputError(f"{file}: not valid YAML: {error}") from None
+    except RecursionError:
+        raise InputError(f"{file}: holds values in values without end; a few levels are enough") from None
+    except ValueError as error:
+        raise InputError(f"{file}: not valid {kind}: {error}") from None
     finally:
         if loader is not None:
             loader.dispose()

@@ -1,5 +1,6 @@
 """The answers in words: every question is answered, with the figures of the evaluation."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -81,6 +82,38 @@ def test_a_tier_without_room_is_not_recommended() -> None:
 def test_one_memory_is_recognised() -> None:
     mac = replace(design(accelerator="apple-m3-ultra", tensor_parallel=1), system=System("apple-m3-ultra", 1))
     assert "one memory here" in said(mac)[QUESTIONS[8]]
+
+
+def test_one_memory_is_offered_once() -> None:
+    processor = Design(
+        cost_models.read_model("engram-27b"), System(accelerator="ampereone-a192", accelerators=1), Serving()
+    )
+    found = said(processor)[QUESTIONS[1]]
+    assert "host memory 0" not in found and found.endswith("Host memory is the same memory.")
+
+
+def test_reads_that_are_hidden_are_shorter_than_their_window() -> None:
+    """Time and window are those of one layer's tables, in one chunk of the prompt."""
+    found = said(design(input_tokens=32768))[QUESTIONS[2]]
+    for part in found.split(";"):
+        if "yes" in part:
+            reads, window = (
+                float(number) * {"us": 1e-6, "ms": 1e-3, "s": 1.0}[unit]
+                for number, unit in re.findall(r"([\d.]+) (us|ms|s)\b", part)
+            )
+            assert reads < window
+    assert found.count("yes") == 2
+
+
+def test_a_layout_that_does_not_divide_is_mended_before_money_is_spent() -> None:
+    found = said(design(tensor_parallel=3))
+    assert "must divide the" in found[QUESTIONS[0]] and "layout by" not in found[QUESTIONS[0]]
+    assert found[QUESTIONS[9]].endswith("Mend what does not divide first.")
+
+
+def test_costs_of_prompts_alone_are_named_so() -> None:
+    found = said(design(phase="prefill"))[QUESTIONS[1]]
+    assert "USD/million prompts" in found and "Mtok" not in found and "e+" not in found
 
 
 def test_one_rank_has_nothing_to_balance() -> None:

@@ -122,6 +122,12 @@ def test_the_hash_layout_may_differ_from_the_preset(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("system: {}\n", "model is missing; name a config, a preset, or give its fields"),
+        ("", "must be a mapping of fields (model, system, serving, training, limits, prices, quality), got nothing"),
+        ("model: ~\n", "model is missing; name a config"),
+        ("model: " + 5000 * "[" + 5000 * "]", "holds values in values without end"),
+        ("model: &m {preset: *m}\n", "holds values in values without end"),
+        (MODEL + "---\n" + MODEL, "expected a single document in the stream, but found another document"),
+        (MODEL + "system: {accelerators: " + 5000 * "9" + "}\n", ":8:24: not valid YAML: a number of 5000 digits"),
         (MODEL + "sistem: {}\n", "sistem is not a known field; did you mean system?"),
         (MODEL + "system: {acelerators: 8}\n", ":8:23: system.acelerators is not a known field; did you mean accelerators?"),
         (MODEL + "system: {accelerators: 2.5}\n", ":8:24: system.accelerators must be a whole number >= 1 and"),
