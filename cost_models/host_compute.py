@@ -178,10 +178,10 @@ def _shared_experts_s(
     kind = COMPUTE_TYPE[dtype]
     fit = rooflines.for_type(constants, "gemm", kind)
     time = np.zeros_like(work.tokens)
-    for inner, columns_ in ((model.hidden + 0 * layout.tensor, 2 * width / layout.tensor),
-                            (width / layout.tensor, model.hidden + 0 * layout.tensor)):  # fmt: skip
-        moved = inner * columns_ * DTYPE_BYTES[dtype] + ACTIVATION_BYTES * work.tokens * (inner + columns_)
-        flops = 2.0 * inner * columns_ * work.tokens
+    hidden, own = np.full_like(work.tokens, model.hidden), width / layout.tensor
+    for inner, outputs in ((hidden, 2 * own), (own, hidden)):  # gate and up, then down
+        moved = inner * outputs * DTYPE_BYTES[dtype] + ACTIVATION_BYTES * work.tokens * (inner + outputs)
+        flops = 2.0 * inner * outputs * work.tokens
         time = (
             time
             + rooflines.gemm(
