@@ -10,7 +10,7 @@ public domain), or a path:
     any of these as .zst            needs zstandard
     a folder with dataset_info.json or dataset_dict.json   a Hugging Face dataset saved with save_to_disk: the .arrow
                                     files that its state.json names, split by split; needs pyarrow
-    any other folder                every file above, in the order of their names
+    any other folder                every file above, in the order of their names; a README beside records is left out
 """
 
 import bz2
@@ -119,6 +119,8 @@ def files(spec: Spec = None) -> list[Path]:
     found = sorted(each for each in path.rglob("*") if each.is_file() and _kind(each) is not None)
     if not found:
         raise InputError(f"{path}: no .txt, .jsonl or .parquet file in this folder")
+    if any(_kind(each) != "text" for each in found):  # a downloaded data set with the page that describes it
+        found = [each for each in found if each.stem.lower() != "readme"]
     return found
 
 

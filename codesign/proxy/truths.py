@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 import search_spaces
 from codesign import cache
@@ -112,22 +113,38 @@ Measured = Callable[[Model, int], float]
 
 def page(found: list[Sweep], measured: Measured, recipe: Fidelity, seeds: int, corpus: str) -> str:
     """The sweeps as Markdown; `measured(model, seed)` gives bits per byte."""
+    tables = [
+        np.array([[measured(model, seed) for seed in range(seeds)] for _, model in sweep.models])
+        for sweep in found
+    ]
+    error = _error(tables, recipe)
     lines = [
         f"## Measured at fidelity `{recipe.name}`",
         f"{recipe.tokens:,} tokens of {corpus} a training, {seeds} seed{'s' if seeds > 1 else ''}. Differences are "
-        "to the first line of each table; negative is better. The error is the standard error over seeds, or the "
-        "recipe's own where there is one seed.",
+        "to the first line of each table; negative is better. The standard error of every difference is "
+        + f"{error:.4f}, "
+        + ("from the spread over seeds of all of them." if seeds > 1 else "the recipe's own noise."),
     ]
-    for sweep in found:
-        losses = np.array([[measured(model, seed) for seed in range(seeds)] for _, model in sweep.models])
-        lines += [f"\n### {sweep.title}", "| | bits per byte | difference | error |", "|---|---|---|---|"]
+    for sweep, losses in zip(found, tables, strict=True):
+        lines += [f"\n### {sweep.title}", "| | bits per byte | difference |", "|---|---|---|"]
         for (name, _), row in zip(sweep.models, losses, strict=True):
             change = row - losses[0]
-            error = change.std(ddof=1) / seeds**0.5 if seeds > 1 else recipe.noise * 2**0.5
-            said = "" if row is losses[0] or not change.any() else f"{change.mean():+.4f}"
-            lines.append(f"| {name} | {row.mean():.4f} | {said} | {f'{error:.4f}' if said else ''} |")
+            said = f"{change.mean():+.4f}" if change.any() else ""
+            lines.append(f"| {name} | {row.mean():.4f} | {said} |")
         lines.append(f"\nPublished: {sweep.published}.")
     return "\n".join(lines) + "\n"
+
+
+def _error(tables: list[NDArray[np.float64]], recipe: Fidelity) -> float:
+    """Standard error of a difference, pooled over all distinct ones: two seeds alone say little of each.
+
+    tables: (models, seeds) bits per byte each, the first model being what the others are compared with.
+    """
+    seeds = tables[0].shape[1]
+    if seeds < 2:
+        return float(recipe.noise * 2**0.5)
+    changes = np.unique(np.concatenate([table[1:] - table[0] for table in tables]), axis=0)
+    return float(np.sqrt(changes.var(axis=1, ddof=1).mean() / seeds))
 
 
 def main() -> None:

@@ -85,6 +85,14 @@ def test_a_saved_dataset_needs_pyarrow_alone(tmp_path: Path) -> None:
         list(corpus.iter_documents(tmp_path / "one"))
 
 
+def test_the_page_beside_a_downloaded_data_set_is_no_text_of_it(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "README.md").write_text("# a data set")
+    assert list(corpus.iter_documents(tmp_path)) == ["# a data set"]
+    pyarrow.parquet.write_table(pyarrow.table({"text": ["x"]}), tmp_path / "data" / "train-00000.parquet")
+    assert list(corpus.iter_documents(tmp_path)) == ["x"]
+
+
 def test_columns_that_hold_no_text(tmp_path: Path) -> None:
     pyarrow.parquet.write_table(pyarrow.table({"prompt": ["x"]}), tmp_path / "a.parquet")
     pyarrow.parquet.write_table(pyarrow.table({"text": [1]}), tmp_path / "b.parquet")
