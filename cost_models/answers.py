@@ -27,6 +27,7 @@ _PLACES = {
 }
 _SHARING = {"rank": "one per data-parallel rank", "numa": "one per NUMA node", "node": "one per node"}
 _READING_S = 0.1  # per output token: ten tokens a second, faster than people read
+_FIRST_TOKEN_S = 1.0  # that people wait for without a thought
 _SMALL_WAIT = 0.05  # share of a step or prompt that a deployer would not notice
 _ROW_TYPES = ("bf16", "fp8", "nvfp4")
 
@@ -347,6 +348,9 @@ def _fuller(design: Design, slowest: float, catalogue: Catalogue) -> Evaluation 
     counts = np.unique(np.geomspace(1, max(float(np.asarray(most["memory.concurrency"])), 1), 33).astype(int))
     many = evaluate(replace(design, serving=replace(design.serving, concurrency=counts)), catalogue)
     right = many.feasible & (many["latency.tpot_s"] <= slowest)
+    if design.model.composition is not None:  # experts wait for each other, which a token's time does not show
+        now = float(evaluate(design, catalogue)["latency.ttft_s"])
+        right &= many["latency.ttft_s"] <= max(now, _FIRST_TOKEN_S)
     if not np.any(right):
         return None
     best = int(np.argmin(np.where(right, many["cost.usd_per_mtok"], np.inf)))
