@@ -348,7 +348,8 @@ def _fuller(design: Design, slowest: float, catalogue: Catalogue) -> Evaluation 
     counts = np.unique(np.geomspace(1, max(float(np.asarray(most["memory.concurrency"])), 1), 33).astype(int))
     many = evaluate(replace(design, serving=replace(design.serving, concurrency=counts)), catalogue)
     right = many.feasible & (many["latency.tpot_s"] <= slowest)
-    if design.model.composition is not None:  # experts wait for each other, which a token's time does not show
+    if design.model.composition is not None:
+        # groups of experts wait for each other, which the time of a token does not show
         now = float(evaluate(design, catalogue)["latency.ttft_s"])
         right &= many["latency.ttft_s"] <= max(now, _FIRST_TOKEN_S)
     if not np.any(right):
