@@ -189,7 +189,8 @@ class Catalogue:
             node=self._node(a, c, per_node, sockets),
             engine=self._engines(names, index),
             sources=(
-                *(f"accelerator.{name}" for name in (*names, *cpus)),
+                # a part that is its own host, or is sold with one, has no processors beside it
+                *(f"accelerator.{name}" for name in (*names, *(cpus if some(a["hosted"] < 1) else ()))),
                 *(
                     f"memory.{name}"
                     for held, wanted in (

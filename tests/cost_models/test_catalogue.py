@@ -399,3 +399,9 @@ def test_a_hardware_file_with_a_slip_names_its_place(tmp_path, line, other, mess
     slip.write_text(PART.replace(line, other, 1))
     with pytest.raises(InputError, match=message):
         load_catalogue().parts(System(accelerator=str(slip)))
+
+
+def test_a_part_that_is_its_own_host_names_no_other_processor() -> None:
+    for name, others in (("ampereone-a192", 0), ("apple-m3-ultra", 0), ("h100-sxm", 1)):
+        sources = load_catalogue().parts(System(accelerator=name)).sources
+        assert sum(source.startswith("accelerator.") for source in sources) == 1 + others
