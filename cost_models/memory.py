@@ -268,12 +268,12 @@ def layout_violation(design: Design) -> Number:
         serving.expert_parallel,
     )
     a = model.attention
-    broken = np.mod(system.accelerators, t * d * p) + np.mod(system.accelerators, system.nodes)
-    broken = broken + np.mod(a.heads, t) + np.maximum(0, p - model.layers)
+    broken = system.accelerators % (t * d * p) + system.accelerators % system.nodes
+    broken = broken + a.heads % t + np.maximum(0, p - model.layers)
     if a.kind == "gqa":
-        broken = broken + np.minimum(np.mod(a.kv_heads, t), np.mod(t, a.kv_heads))
+        broken = broken + np.minimum(a.kv_heads % t, t % a.kv_heads)
     if model.moe is not None:
-        broken = broken + np.mod(t * d, e) + np.mod(model.moe.routed_experts, e)
+        broken = broken + (t * d) % e + model.moe.routed_experts % e
     else:
         broken = broken + (e - 1)
     if _attention_stays(model):
