@@ -100,7 +100,11 @@ def columns(design: Design, result: Result) -> dict[str, Number]:
 def _details(design: Design, result: Result) -> dict[str, Number]:
     found = _of_records(result, _DETAILS)
     found.update({f"memory.host.{tier}_bytes": held for tier, held in result.memory.host_tables.items()})
-    found["memory.host.dram_bytes"] += result.memory.host_experts + result.memory.host_kv
+    found["memory.host.dram_bytes"] = (
+        result.memory.host_tables["dram"] + result.memory.host_experts + result.memory.host_kv
+    )
+    found["memory.host.experts_bytes"] = result.memory.host_experts  # of these
+    found["memory.host.kv_bytes"] = result.memory.host_kv
     reads = main_reads(design, result)
     found.update({f"lookup.{name}": getattr(reads, name) for name in _READS_DETAILS})
     for phase in ("decode", "prefill"):

@@ -60,8 +60,8 @@ _ALL = (
         "carbon.operational_g_per_mtok", "minimize", "g", "operational CO2e per million output tokens"
     ),
     _objective("carbon.embodied_kg", "minimize", "kg", "embodied CO2e"),
-    _objective("training.training_usd", "minimize", "USD", "cost of training it"),
-    _objective("training.training_days", "minimize", "days", "days of training it"),
+    _objective("training.training_usd", "minimize", "USD", "training cost"),
+    _objective("training.training_days", "minimize", "days", "training time"),
     _objective("memory.hbm_bytes", "minimize", "B", "accelerator memory in use"),
     _objective("kv_compression.retained_score", "maximize", "", "long-context score kept"),
     _objective("memory.kv_tokens", "maximize", "tokens", "KV tokens per accelerator"),

@@ -61,7 +61,7 @@ def memory(document: dict[str, Any], capacities: dict[str, float], theme: str) -
 _PART_NAMES = {
     "weights": "weights",
     "tables": "Engram tables",
-    "experts": "whole experts",
+    "experts": "experts",
     "activations": "activations",
     "kv": "KV cache",
 }
@@ -80,6 +80,9 @@ def contents(document: dict[str, Any]) -> dict[str, dict[str, float]]:
     host = memory.get("host") or {}
     for tier in ("dram", "cxl", "ssd"):
         hold[tier] = {"tables": host.get(f"{tier}_bytes") or 0.0}
+    moved = {part: host.get(f"{part}_bytes") or 0.0 for part in ("experts", "kv")}  # computed where they lie
+    if any(moved.values()):
+        hold["dram"] = {"tables": hold["dram"]["tables"] - sum(moved.values())} | moved
     composed = document.get("composition") or {}
     if composed.get("tier") in hold and composed.get("host_bytes"):
         hold[composed["tier"]] = {"experts": composed["host_bytes"]}

@@ -46,7 +46,8 @@ def test_experts_leave_accelerator_memory_for_the_hosts():
     )
     gone = float(here["memory.weights_bytes"]) - float(there["memory.weights_bytes"])
     assert gone == pytest.approx(parameters(V3).by_part["routed_experts"] * DTYPE_BYTES["nvfp4"])
-    assert there.document()["memory"]["host"]["dram_bytes"] == pytest.approx(weight_bytes(V3).experts)
+    host = there.document()["memory"]["host"]
+    assert host["dram_bytes"] == host["experts_bytes"] == pytest.approx(weight_bytes(V3).experts)
     assert not here.feasible
     assert there.feasible
     small = cost_models.evaluate(design(host=replace(XEON, dram_bytes=256 * GIB)))
