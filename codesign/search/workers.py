@@ -121,7 +121,7 @@ class Crew:
     def search(self, task: Task) -> None:
         """Search in all of them; a dead one is replaced. Ctrl-C ends all and keeps what is finished."""
         restarts, begun = 0, 0
-        running = []
+        running: list[Any] = []
         try:
             while self._idle or running:
                 while self._idle:
