@@ -85,8 +85,8 @@ def optimizer_for(model: Transformer, fidelity: Fidelity, device: Device) -> tor
 def keep_freed_memory() -> None:
     """Let the C library keep what a step frees for the next step.
 
-    glibc gives blocks of some MB back to the kernel, and a step of fidelity `demo` then pays 2,000 page faults
-    for them, a tenth of its time. Other C libraries have no such switch.
+    glibc gives blocks of some MB back to the kernel, and a step of fidelity `demo` then pays up to 2,000 page
+    faults for them. Other C libraries have no such switch.
     """
     with suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
