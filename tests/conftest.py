@@ -67,7 +67,7 @@ def _models(draw: st.DrawFn) -> Model:
         gated=draw(st.booleans()),
         scale_bytes_per_row=draw(st.sampled_from([0.0, 8.0])),
     )
-    engram = draw(st.sampled_from([None, engram]))
+    tables = draw(st.sampled_from([None, engram]))
     composition = Composition(draw(st.integers(1, 500)), draw(st.sampled_from([0.0, 0.25, 1.0])))
     return Model(
         name=draw(st.text(max_size=12)),
@@ -77,8 +77,8 @@ def _models(draw: st.DrawFn) -> Model:
         attention=attention,
         dense_width=draw(st.integers(1, 160)) * 128,
         moe=draw(st.sampled_from([None, moe])),
-        engram=engram,
-        composition=None if engram else draw(st.sampled_from([None, composition])),
+        engram=tables,
+        composition=None if tables else draw(st.sampled_from([None, composition])),
         tied_embeddings=draw(st.booleans()),
         hyper_connections=draw(st.sampled_from([1, 4])),
         weights_dtype=draw(_DTYPES),
