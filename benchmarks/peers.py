@@ -2,8 +2,9 @@
 
 It runs in the interpreter of an environment of its own and imports nothing of this project:
     python3 -m venv peers && peers/bin/pip install aiconfigurator==0.12.0 genz-llm==0.0.16
-Each design is one way of serving a Qwen of 32 billion parameters on H100, through the tool's own documented doors. In a search those
-designs are counted that the tool predicts: workers at a parallel layout, batch and chunk of the prompt.
+Each design is one way of serving a Qwen of 32 billion parameters on H100, through the tool's own documented doors.
+In a search those designs are counted that the tool predicts: workers at a parallel layout, batch and chunk of the
+prompt.
 """
 
 import contextlib
