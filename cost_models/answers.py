@@ -174,6 +174,10 @@ def _purchases(design: Design, result: Result) -> list[tuple[str, Design]]:
             replace(design, system=replace(system, peak_scale=1.25)),
         ),
     ]
+    if "host" in (design.serving.routed_experts_on, design.serving.attention_on):
+        more = replace(host, sockets=int(np.asarray(result.parts.node.numa_nodes)) + 1)
+        bought = replace(system, host=more)
+        found.append(("another processor with its memory channels", replace(design, system=bought)))
     if design.model.engram is not None and tables_at.tier != "dram":
         room = max(float(np.asarray(host.dram_bytes)), tables.table_bytes(design.model))
         moved = replace(

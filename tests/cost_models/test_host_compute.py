@@ -147,6 +147,7 @@ def test_the_answer_says_whether_it_pays():
         return next(a.sentence for a in found if a.question == "Does computing on the host pay?")
 
     assert "does not fit 1 accelerator" in said(design())
+    assert "another processor" in answers.text(cost_models.evaluate(design()))
     model = cost_models.read_model("moe-27b")
     slower = said(design(Serving(routed_experts_on="host"), Host(dram_bytes=512 * GIB), model, "h200-sxm"))
     assert slower.startswith("No: ")
