@@ -52,7 +52,8 @@ class Many(data.Study):
             # feasible ones first: they are what a search records, and what the page has most to do with
             feasible = cost_models.evaluate(designs, record.catalogue()).feasible
             order = np.argsort(~feasible, kind="stable")
-            rows = order[np.linspace(0, max(each, feasible.sum()) - 1, each).astype(int)]
+            most = min(len(order), max(each, int(feasible.sum())))  # beyond these, each comes several times
+            rows = order[np.linspace(0, most - 1, each).astype(int)]
             known = {p.name: model[p.name] for p in space.model_parameters}
             quality = {name: model[name] for name in ("bits_per_byte", "standard_error")}
             parts.append(pd.DataFrame({n: v[rows] for n, v in values.items()}).assign(

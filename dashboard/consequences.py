@@ -5,7 +5,6 @@ from collections import Counter
 import numpy as np
 
 from dashboard import words
-from dashboard.columns import plain
 from dashboard.designs import Designs, Mask
 
 
@@ -54,7 +53,7 @@ def _reasons(designs: Designs, broken: Mask) -> list[str]:
 
 def _shift(before: Designs, after: Designs, name: str) -> str:
     """`table tier on the front: hbm 12 → 3, cxl 0 → 9`: how many designs of the front have which value."""
-    texts = after.table[name].map(plain).to_numpy(str)
+    texts = after.texts(name)
     moves = []
     for value in np.unique(texts):
         then, now = (int((designs.front & (texts == value)).sum()) for designs in (before, after))

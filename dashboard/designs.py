@@ -116,6 +116,19 @@ class Designs:
         """(designs,) a numeric column in its shown unit."""
         return self.table[name].to_numpy(np.float64) * self.columns[name].factor
 
+    @cached_property
+    def _texts(self) -> dict[str, NDArray[np.str_]]:
+        return {}
+
+    def texts(self, name: str) -> NDArray[np.str_]:
+        """(designs,) a column as text; each different value is written once, however many designs have it."""
+        if name not in self._texts:
+            codes, values = pd.factorize(self.table[name], use_na_sentinel=False)
+            column = self.columns.get(name)
+            words = [column.text(value) if column else plain(value) for value in values.tolist()]
+            self._texts[name] = np.array(words, str)[codes] if words else np.empty(0, str)
+        return self._texts[name]
+
     def cost(self, name: str) -> NDArray[np.float64]:
         """(designs,) a numeric column in SI, signed so that smaller is better."""
         return self.table[name].to_numpy(np.float64) * self.columns[name].sign
@@ -150,7 +163,7 @@ class Designs:
                 mask &= within(self.table[name].to_numpy(np.float64), low, high)
         for name, chosen in view.only.items():
             if name in self.columns or name == "trial":
-                mask &= self.table[name].map(plain).isin(chosen).to_numpy()
+                mask &= np.isin(self.texts(name), chosen)
         if view.lasso and view.x in self.columns and view.y in self.columns:
             mask &= inside(self.table[view.x].to_numpy(float), self.table[view.y].to_numpy(float), view.lasso)
         return mask

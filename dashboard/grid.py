@@ -59,7 +59,7 @@ def limited(designs: Designs, view: View, model: dict[str, Any], before: View) -
             elif not rule and name in before.limits:
                 view = view.limit(name, None, None)
         elif rule or len(before.only.get(name, ())) == 1:
-            values = sorted(set(designs.table[name][passes(designs, name, rule)].map(plain))) if rule else []
+            values = sorted(set(map(str, designs.texts(name)[passes(designs, name, rule)]))) if rule else []
             only = {other: kept for other, kept in view.only.items() if other != name}
             view = replace(view, only={**only, **({name: tuple(values)} if values else {})})
     return view
@@ -126,7 +126,7 @@ def passes(designs: Designs, name: str, rule: dict[str, Any]) -> Mask:
     column = designs.columns.get(name)
     if column is not None and not column.numeric:
         wanted = str(rule.get("filter", "")).lower()
-        texts = np.char.lower(designs.table[name].map(plain).to_numpy(str))
+        texts = np.char.lower(designs.texts(name))
         found = np.char.find(texts, wanted) >= 0
         exact = texts == wanted
         kinds = {"equals": exact, "notEqual": ~exact, "notContains": ~found,

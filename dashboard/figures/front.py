@@ -220,7 +220,7 @@ class _Painter:
                              "outlinewidth": 0, "len": 0.9},
             }  # fmt: skip
             return [self._trace(rows, "dominated" if faint else "Pareto front", marker=marker)]
-        texts = self.designs.table[self.colour.name].map(self.colour.text).to_numpy(str)
+        texts = self.designs.texts(self.colour.name)
         groups = categories(self.designs, self.colour)
         traces = []
         for number, group in enumerate(groups):
@@ -464,6 +464,4 @@ def categories(designs: Designs, column: Column) -> list[str]:
     """The values of a column as text: few in their order, many by how often they occur (the rest shares a colour)."""
     counts = designs.table[column.name].value_counts()
     values = sorted(counts.index) if len(counts) <= len(style.SYMBOLS) else list(counts.index)
-    return list(
-        dict.fromkeys([*map(column.text, values), *designs.table[column.name].map(column.text).unique()])
-    )
+    return list(dict.fromkeys([*map(column.text, values), *np.unique(designs.texts(column.name)).tolist()]))

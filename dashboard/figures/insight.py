@@ -12,7 +12,6 @@ from scipy.special import stdtrit
 
 from codesign.front import hypervolume, non_dominated
 from cost_models.design import Design
-from dashboard.columns import plain
 from dashboard.designs import Designs
 from dashboard.figures import style
 from dashboard.view import View
@@ -165,7 +164,7 @@ def placement(designs: Designs, view: View, rows: NDArray[np.int64]) -> Card:
             title, "The space does not vary the layers.", style.empty(view.theme, "one placement only")
         )
     look = style.theme(view.theme)
-    texts = designs.table[name].map(plain).to_numpy(str)[rows]
+    texts = designs.texts(name)[rows]
     y = designs.values(QUALITY)[rows]
     applies = ~np.isin(texts, ["nan", "None", "-"])
     groups = sorted({*texts[applies]}, key=lambda text: float(y[texts == text].mean()))[:12]

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboard.columns import plain
 from dashboard.designs import Designs
 from dashboard.figures import style
 from dashboard.figures.insight import explained
@@ -61,10 +60,10 @@ def draw(designs: Designs, view: View) -> style.Figure:
                     high + pad if ends[1] is None else ends[1] * column.factor,
                 ]
         else:
-            texts = designs.table[name].map(plain)
-            levels = sorted(texts.unique())
+            texts = designs.texts(name)
+            levels = np.unique(texts).tolist()
             axis = {
-                "values": [levels.index(text) for text in texts.iloc[rows]], "tickvals": list(range(len(levels))),
+                "values": [levels.index(text) for text in texts[rows].tolist()], "tickvals": list(range(len(levels))),
                 "ticktext": [style.escape(level)[:14] for level in levels], "range": [-0.3, len(levels) - 0.7],
             }  # fmt: skip
             chosen = [levels.index(value) for value in view.only.get(name, ()) if value in levels]
@@ -110,7 +109,7 @@ def brushed(designs: Designs, view: View, change: dict[str, Any]) -> View:
             view = view.limit(column.name, *((None, None) if ends is None else
                                              (ends.min() / column.factor, ends.max() / column.factor)))  # fmt: skip
             continue
-        levels = sorted(designs.table[column.name].map(plain).unique())
+        levels = np.unique(designs.texts(column.name)).tolist()
         spans = np.asarray(ranges, float).reshape(-1, 2) if ranges else np.empty((0, 2))
         chosen = tuple(level for n, level in enumerate(levels) if any(a <= n <= b for a, b in spans))
         only = {name: values for name, values in view.only.items() if name != column.name}
