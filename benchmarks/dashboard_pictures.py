@@ -43,6 +43,8 @@ def take(folder: Path, study: str | None, storage: str) -> None:
                 query[5:].split("&")[0], "#details"
             )
             page.wait_for_function(f"document.querySelector('{ready}').textContent.length > 20")
+            if ready == "#flip-words":  # all models are in
+                page.wait_for_function(f"!document.querySelector('{ready}').textContent.includes('follow')")
             page.wait_for_timeout(3_000)  # drawing and fonts
             page.screenshot(path=folder / f"{name}.png")
             page.close()

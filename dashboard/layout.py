@@ -246,8 +246,8 @@ def _flip(designs: Designs, view: View) -> html.Div:
             [controls.flip_axes(designs, view),
              dcc.Loading(
                  figure("Phase diagram", "max(420px, 56vh)", id="flip"),
-                 custom_spinner=html.P("Costing all hardware for the trained models ...", className="note"),
-                 overlay_style={"visibility": "visible", "opacity": 0.4},
+                 custom_spinner=html.P("Costing all hardware for the trained models ...", className="note busy"),
+                 overlay_style={"visibility": "visible"},
              ),
              html.P(id="flip-words", className="reading", role="status")],
             "flip-card",
