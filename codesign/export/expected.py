@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from statistics import median
 
 from cost_models import OBJECTIVES
 
@@ -28,6 +29,7 @@ class Expected:
     """Absolute relative errors (0.1: 10 %) of one quantity over its held-out cases."""
 
     quantity: str
+    median: float
     mean: float
     worst: float
     cases: int
@@ -48,7 +50,15 @@ def expected_errors() -> tuple[Expected, ...]:
             errors.setdefault(case["quantity"], []).append(abs(case["error"]))
             names.setdefault(case["quantity"], []).append(case["name"])
     return tuple(
-        Expected(name, sum(found) / len(found), max(found), len(found), _label(name), _few(names[name]))
+        Expected(
+            name,
+            median(found),
+            sum(found) / len(found),
+            max(found),
+            len(found),
+            _label(name),
+            _few(names[name]),
+        )
         for name, found in sorted(errors.items(), key=lambda item: _SECTIONS.index(item[0].partition(".")[0]))
     )
 
@@ -58,12 +68,12 @@ def _few(names: list[str]) -> tuple[str, ...]:
 
 
 def doubt(stated: float | None, *quantities: str) -> float | None:
-    """Relative error to show beside a figure: the larger of the part's own and that of held-out measurements.
+    """Relative error to show beside a figure: the larger of the part's own and the median of held-out measurements.
 
     stated: of a step's kernels on this accelerator, or None. quantities: those whose measurements count, where there
     are at least _ENOUGH of them: served requests are off by more than the kernels that they run.
     """
-    known = [row.mean for row in expected_errors() if row.quantity in quantities and row.cases >= _ENOUGH]
+    known = [row.median for row in expected_errors() if row.quantity in quantities and row.cases >= _ENOUGH]
     return max([*known, *([] if stated is None else [stated])], default=None)
 
 

@@ -35,10 +35,11 @@ def assumptions(specification: Specification) -> str:
 
 def errors(document: Document, belief: Mapping[str, Any] | None = None) -> str:
     """How wrong the cost models are where they can be checked, and what the proxy says and does not say."""
-    head = ("figure", "mean error", "worst", "measurements", "")
+    head = ("figure", "median error", "mean", "worst", "measurements", "")
     rows = [
         (
             row.label,
+            f"{100 * row.median:.1f} %",
             f"{100 * row.mean:.1f} %",
             f"{100 * row.worst:.1f} %",
             str(row.cases),
@@ -54,7 +55,8 @@ def errors(document: Document, belief: Mapping[str, Any] | None = None) -> str:
     if error is not None:
         words = (
             f"The kernels of a step on this accelerator are expected to be right within {percent(error)} on average; "
-            f"what servers reach with them is further off, and the figures at the top say by how much. {words}"
+            f"what servers reach with them is further off, and the figures at the top say by how much in half of the "
+            f"measurements. {words}"
         )
     quality = document["quality"]
     proxy = "No quality was measured: the model was taken as finished."
@@ -69,7 +71,7 @@ def errors(document: Document, belief: Mapping[str, Any] | None = None) -> str:
             f"The quality rests to {percent(belief['prior_weight'])} on published laws and to "
             f"{percent(belief['proxy_weight'])} on the training. The laws: {'; '.join(belief['statements'])}. {proxy}"
         )
-    return paragraph(words) + table(head, rows, left=(0, 4)) + paragraph(proxy)
+    return paragraph(words) + table(head, rows, left=(0, 5)) + paragraph(proxy)
 
 
 def sources(specification: Specification, document: Document) -> str:
