@@ -26,6 +26,15 @@ from codesign.search.retry import retry
 from codesign.search.study import GRACE_SECONDS, HEARTBEAT_SECONDS, is_local
 
 _UNCLAIMED = timedelta(seconds=60)  # between a trial's birth and the name of its process
+# Take and free a lock of the server's, by dialect. It is a session's: it falls with the connection, and the connection
+# with its process. MySQL's names hold for the whole server; MariaDB knows no wait without an end, so it is a day's.
+_LOCKS = {
+    "postgresql": ("SELECT pg_advisory_lock(hashtext(:name))", "SELECT pg_advisory_unlock(hashtext(:name))"),
+    "mysql": (
+        "SELECT GET_LOCK(SHA1(CONCAT(DATABASE(), :name)), 86400)",
+        "SELECT RELEASE_LOCK(SHA1(CONCAT(DATABASE(), :name)))",
+    ),
+}
 
 
 def this_process() -> str:
@@ -83,7 +92,7 @@ def _is_lost(trial: FrozenTrial, url: str) -> bool:
 
 @contextlib.contextmanager
 def lock(url: str, study: optuna.Study | str) -> Iterator[None]:
-    """One process at a time: of this host, or of all hosts where the study is open and on PostgreSQL.
+    """One process at a time: of this host, or of all hosts where the study is open and on PostgreSQL or MySQL.
 
     The kernel and the server free it when its holder dies.
     """
@@ -101,20 +110,18 @@ def lock(url: str, study: optuna.Study | str) -> Iterator[None]:
 @contextlib.contextmanager
 def _of_all_hosts(study: optuna.Study) -> Iterator[None]:
     engine = getattr(getattr(study._storage, "_backend", None), "engine", None)
-    if engine is None or engine.dialect.name != "postgresql":
+    if engine is None or engine.dialect.name not in _LOCKS:
         yield
         return
-    # a session's lock: it falls with the connection, and the connection with its process
-    name = f"codesign {study.study_name}"
+    take, free = (sqlalchemy.text(statement) for statement in _LOCKS[engine.dialect.name])
+    name = {"name": f"codesign {study.study_name}"}
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(hashtext(:name))"), {"name": name})
+        connection.execute(take, name)
         try:
             yield
         finally:
             with contextlib.suppress(sqlalchemy.exc.SQLAlchemyError):  # a server that went away has let go
-                connection.execute(
-                    sqlalchemy.text("SELECT pg_advisory_unlock(hashtext(:name))"), {"name": name}
-                )
+                connection.execute(free, name)
 
 
 def _place(url: str) -> str:
