@@ -121,5 +121,5 @@ def test_a_design_file_carries_it(tmp_path) -> None:
 
 
 def test_sequences_that_do_not_divide_are_refused() -> None:
-    with pytest.raises(InputError, match="training.sequences must be a multiple"):
+    with pytest.raises(InputError, match=r"training\.sequences must be a multiple"):
         training_cost(read_model("moe-27b"), TrainingRun(sequences=63), CATALOGUE)
