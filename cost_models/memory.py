@@ -180,7 +180,9 @@ def fit(design: Design, parts: Parts) -> Memory:
     # the tensors of the layers are gone when tokens are sampled
     activations = np.maximum(chunk, sequences * beside) + model.engine_bytes
 
-    replicas_per_node = per_node / (t * d * p)  # below 1: a replica has its part of the experts on each of its nodes
+    replicas_per_node = per_node / (
+        t * d * p
+    )  # below 1: a replica has its part of the experts on each of its nodes
     host_experts = choose(experts_out, np.minimum(1.0, replicas_per_node) * weight_bytes(model).experts, 0.0)
     host_tables: dict[str, Number] = {}
     rooms = {
@@ -208,9 +210,7 @@ def fit(design: Design, parts: Parts) -> Memory:
     if some(kv_out):
         on_host = np.maximum(0.0, host.dram_bytes - host_experts - host_tables["dram"]) / per_node
         available = choose(kv_out, on_host, available)
-        possible = choose(
-            kv_out, np.floor(np.minimum(on_host / per_sequence, room / beside)) * d, possible
-        )
+        possible = choose(kv_out, np.floor(np.minimum(on_host / per_sequence, room / beside)) * d, possible)
     asked = serving.concurrency > 0
     concurrency = choose(asked, serving.concurrency, np.maximum(1, possible))
     running = concurrency
@@ -272,10 +272,8 @@ def layout_violation(design: Design) -> Number:
     broken = broken + a.heads % t + np.maximum(0, p - model.layers)
     if a.kind == "gqa":
         broken = broken + np.minimum(a.kv_heads % t, t % a.kv_heads)
-    if model.moe is not None:
-        broken = broken + (t * d) % e + model.moe.routed_experts % e
-    else:
-        broken = broken + (e - 1)
+    split = (e - 1) if model.moe is None else (t * d) % e + model.moe.routed_experts % e
+    broken = broken + split
     if _attention_stays(model):
         broken = broken + np.equal(serving.attention_on, "host")
     # SnapKV's window is part of what it keeps
@@ -315,7 +313,9 @@ def layout_reasons(design: Design) -> list[str]:
 
 def _attention_stays(model: Model) -> bool:
     """Whether a model's decode attention cannot be the processors': only reading whole caches is modelled there."""
-    return model.attention.kind == "csa" or bool(model.attention.linear_value_heads or model.attention.index_heads)
+    return model.attention.kind == "csa" or bool(
+        model.attention.linear_value_heads or model.attention.index_heads
+    )
 
 
 def _models_held(design: Design, unified: Any) -> Number:

@@ -271,7 +271,9 @@ def test_every_objective_is_a_figure_of_the_document(name: str) -> None:
     cut = (
         {"kv_budget": 512} if objective.figure.startswith("kv_compression.") else {}
     )  # null without a budget
-    run = TrainingRun() if objective.figure.startswith("training.") else None  # null where nothing asks for it
+    run = (
+        TrainingRun() if objective.figure.startswith("training.") else None
+    )  # null where nothing asks for it
     found = of(replace(design(**cut), training=run))
     leaf: Any = found.document(quality=quality)
     for key in objective.figure.split("."):
