@@ -160,8 +160,12 @@ def _said(desk: Desk, designs: Designs, view: View, event: dict[str, Any], stale
 def _drawing(app: Dash, shelf: Shelf) -> None:
     """What follows an answer: below on the page, or on another one."""
 
-    @app.callback(Output("parallel", "figure"), Input("parallel-asked", "data"), VIEW)
-    def draw_parallel(asked: str, query: str) -> Any:
+    @app.callback(
+        Output("parallel", "figure"), Input("parallel-asked", "data"), Input("front-drawn", "data"), VIEW
+    )
+    def draw_parallel(asked: str, front_drawn: bool | None, query: str) -> Any:
+        if not front_drawn:  # its WebGL takes a second, in which the trade-off could not be drawn
+            raise PreventUpdate
         desk, view = _seen(shelf, asked, query)
         return parallel.draw(desk.designs(view), view)
 

@@ -64,7 +64,7 @@ def page(
         *(dcc.Store(id=f"{part}-asked", data=drawn[part]) for part in LATER),
         dcc.Store(id="controls", data={"ack": 0, **start}),
         dcc.Store(id="version", data=designs.version),
-        *(dcc.Store(id=name) for name in ("event", "wanted", "link", "flip-left", "flip-again", "flip-more")),
+        *(dcc.Store(id=name) for name in ("event", "wanted", "link", "flip-left", "flip-again", "flip-more", "front-drawn")),
         dcc.Interval(id="clock", interval=POLL_MS),
         dcc.Download(id="download"),
         html.A("Skip to the trade-off", href="#front-card", className="skip"),

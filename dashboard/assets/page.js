@@ -57,10 +57,18 @@
       field.setAttribute("aria-label", group.getAttribute("aria-label") + end);
     }
   }
+  // What is below the trade-off waits until it is drawn, once for each page that is laid out.
+  let drawn = null;
+  function tellDrawn() {
+    const graph = document.querySelector("#front .js-plotly-plot");
+    if (!graph || graph === drawn || !graph.querySelector(".main-svg")) return;
+    drawn = graph;
+    window.dash_clientside.set_props("front-drawn", { data: true });
+  }
   let waiting = 0;
   new MutationObserver(() => {
     window.clearTimeout(waiting);
-    waiting = window.setTimeout(() => { mend(); nameFields(); }, 50);
+    waiting = window.setTimeout(() => { mend(); nameFields(); tellDrawn(); }, 50);
   }).observe(document.documentElement, { childList: true, subtree: true });
 
   // Events that no answer has counted yet: they are sent again with the next one, since Dash drops the answer to a

@@ -163,9 +163,9 @@ class _Painter:
         self.axes = [name for name in (view.x, view.y, view.z) if name in designs.columns]
         self.flat = len(self.axes) == 2
         self.dense = self.flat and len(designs) > MOST_GL_POINTS
-        self.kind = (
-            "scatter3d" if not self.flat else "scattergl" if len(designs) > MOST_SVG_POINTS else "scatter"
-        )
+        points = np.count_nonzero(designs.front) if self.dense else len(designs)
+        # starting WebGL takes a second of the first view where no graphics card helps
+        self.kind = "scatter3d" if not self.flat else "scattergl" if points > MOST_SVG_POINTS else "scatter"
         self.colour = designs.columns.get(view.colour)
 
     def _at(self, rows: NDArray[Any], designs: Designs | None = None) -> dict[str, Any]:
