@@ -69,4 +69,4 @@ def line(trial: str, document: dict[str, Any]) -> str:
         f"{name} {document['measured'][key] * 1e3:.3g} ms measured, {document['predicted'][key] * 1e3:.3g} predicted"
         for name, key in (("TTFT", "ttft_s"), ("TPOT", "tpot_s"))
     ]
-    return f"  trial {trial}: {'; '.join(both)}"
+    return f"  trial {trial}, scaled to this host: {'; '.join(both)}"
