@@ -6,6 +6,8 @@ applies, know bf16 alone.
 """
 
 import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -32,6 +34,20 @@ class Device:
     experts: str
     compiled: bool
     reason: str
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """PyTorch on so many threads.
+
+    Another number adds in another order: the last digits differ at once, and after some steps the whole training.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def choose(device: str, dtype: str, experts: str = "auto", compiled: str = "auto", steps: int = 0) -> Device:

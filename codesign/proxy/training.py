@@ -14,7 +14,7 @@ from codesign.errors import TrainingError
 from codesign.proxy.batches import Split, Windows
 from codesign.proxy.checkpoint import Checkpoint
 from codesign.proxy.config import ProxyConfig
-from codesign.proxy.device import Device
+from codesign.proxy.device import Device, threads
 from codesign.proxy.engram import Addresses
 from codesign.proxy.fidelity import Fidelity
 from codesign.proxy.learner import Learner, nats
@@ -67,9 +67,7 @@ def train(
     then, and gone on from, with the same result. Raises TrainingError for too little text.
     """
     started, cpu_started = time.perf_counter(), time.process_time()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(fidelity.threads)
-    try:
+    with threads(fidelity.threads):
         addresses = Addresses(config, tokens.canonical, tokens.canonical_vocab)
         windows = Windows(split.train, split.train_positions, fidelity.sequence, addresses)
         held_out = Windows(split.held_out, split.held_out_positions, fidelity.sequence, addresses)
@@ -88,8 +86,6 @@ def train(
             losses, sizes = _unigram_blocks(held_out, fidelity, split, tokens)
         else:
             losses, sizes = evaluate(model, held_out, fidelity, tokens, device)
-    finally:
-        torch.set_num_threads(threads)
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
     return Run(curve, losses, sizes, seconds, cpu_seconds, reason, model)
 

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from codesign.bundles.vision.network import Network, layers
 from codesign.errors import InputError
+from codesign.proxy.device import threads
 
 EPOCHS, BATCH, RATE = (
     10,
@@ -74,6 +75,7 @@ def pictures() -> tuple[Tensor, Tensor]:
     return torch.tensor(data.images, dtype=torch.float32).unsqueeze(1) / 8 - 1, torch.tensor(data.target)
 
 
+@threads(1)
 def train(network: Network, seed: int = 0, epochs: int = EPOCHS) -> Score:
     """Train on the first pictures, score on the last. A function of its arguments and of torch's version."""
     x, y = pictures()

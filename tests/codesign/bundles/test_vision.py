@@ -9,6 +9,7 @@ from codesign.bundles.vision.boards import figures, fpga, gpu
 from codesign.bundles.vision.digits import Convolutions, train
 from codesign.bundles.vision.flow import skynet
 from codesign.bundles.vision.network import BUNDLES, SKYNET, Network, layers, macs, weights
+from codesign.proxy.device import threads
 
 SMALL = Network("dw3-pw1", (16, 16, 16), (0,), (8, 8), inputs=1)
 
@@ -65,3 +66,13 @@ def test_digits_are_learnt_within_seconds() -> None:
     score = train(SMALL, epochs=3)
     assert score.error < 0.75  # by chance: 0.9
     assert 0 < score.standard_error < 0.03
+
+
+def test_a_training_is_the_same_whatever_threads_the_caller_uses() -> None:
+    pytest.importorskip("sklearn")
+    errors = set()
+    for count in (1, 2):
+        with threads(count):
+            errors.add(train(SMALL, epochs=3).error)
+            assert torch.get_num_threads() == count  # the caller's own number is left alone
+    assert len(errors) == 1
