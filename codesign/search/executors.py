@@ -104,7 +104,7 @@ class Processes:
         """Train as soon as a process is free."""
         try:
             return self._pool.submit(run_with, training, self._store, self._threads)
-        except OSError as error:  # the pool is just noticing that a process has died
+        except (OSError, ValueError) as error:  # the pool is just noticing that a process has died
             raise BrokenProcessPool(str(error)) from None
 
     def close(self) -> None:

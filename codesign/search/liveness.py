@@ -73,8 +73,8 @@ def recover(study: optuna.Study, url: str, mine: Container[int] = ()) -> None:
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if trial.number not in mine and _is_lost(trial, url):
             with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError, ValueError):
+                retry(study, trial)  # first: should this process die now, the next one finds both again
                 study.tell(trial.number, state=TrialState.FAIL)
-                retry(study, trial)
     if is_heartbeat_enabled(study._storage):
         fail_stale_trials(study)  # those of other hosts; the storage calls `retry` for each that it failed
 

@@ -176,8 +176,8 @@ class Worker:
 
     def _give_back(self, proposal: Proposal, blamed: bool) -> None:
         """Fail a trial that was not finished, and queue its design again."""
-        self.study.tell(proposal.trial, state=TrialState.FAIL)
         retry(self.study, self.study.get_trials(deepcopy=False)[proposal.trial.number], blamed)
+        self.study.tell(proposal.trial, state=TrialState.FAIL)
         self._close(proposal)
 
     def _close(self, proposal: Proposal) -> None:
