@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 import cost_models
 from codesign.search.scoring import QUALITY
+from cost_models import records
 from cost_models.carbon import carbon
 from cost_models.catalogue import Catalogue
 from cost_models.cost import cost
 from cost_models.design import Design, Model
 from cost_models.energy import Energy, static_power
 from cost_models.errors import InputError
+from cost_models.parts import Parts
 from search_spaces import Parameter, Space
 
 Columns = dict[str, NDArray[np.float64]]
@@ -61,8 +63,10 @@ class Costing:
             model = self.models[key]
             if model is not None:
                 design = space.designs(model, {name: cells[name][rows] for name in hardware})
+                design = records.take(design, 0, len(rows))  # what is the same for all of them is one number
                 self.groups.append(Group(key, rows, tuple(trials[rows].tolist()), model, design))
         self._everything: tuple[Any, Any] | None = None
+        self._parts: tuple[Catalogue, list[Parts]] | None = None
         self._costed: dict[tuple[Any, ...], tuple[tuple[int, ...], Columns]] = (
             dict(known._costed) if known else {}
         )
@@ -79,10 +83,13 @@ class Costing:
         return self._joined(parts)
 
     def changed(self, catalogue: Catalogue, change: Callable[[Design], Design]) -> Columns:
-        """Every figure of every design with another load or other limits."""
-        return self._joined(
-            [(group, cost_models.evaluate(change(group.design), catalogue).columns) for group in self.groups]
-        )
+        """Every figure of every design with another load or other limits; the systems stay as they are."""
+        if self._parts is None or self._parts[0] is not catalogue:
+            self._parts = catalogue, [catalogue.parts(group.design.system) for group in self.groups]
+        return self._joined([
+            (group, cost_models.evaluate(change(group.design), catalogue, parts).columns)
+            for group, parts in zip(self.groups, self._parts[1], strict=True)
+        ])  # fmt: skip
 
     def _joined(self, parts: list[tuple[Group, Columns]]) -> Columns:
         result: Columns = {}

@@ -88,30 +88,32 @@ class Evaluation:
         return document.document(design, _models(design, self.catalogue), quality)
 
 
-def evaluate(design: Design, catalogue: Catalogue | None = None) -> Evaluation:
+def evaluate(design: Design, catalogue: Catalogue | None = None, parts: Parts | None = None) -> Evaluation:
     """What a design costs; one model with scalar or (designs,) fields of system, serving and limits.
 
-    A design that does not fit is a result with positive violations. Raises InputError for values that no
-    design may hold: NaN, negative, unknown names.
+    parts: what `catalogue.parts` says of its system, which was checked before: for who costs the same systems
+    under one load after another. A design that does not fit is a result with positive violations. Raises InputError
+    for values that no design may hold: NaN, negative, unknown names.
     """
     catalogue = catalogue or load_catalogue()
-    records.check(design)
+    records.check(design, system=parts is None)
     count = records.size(design)
     if count is None:
-        return Evaluation(design, catalogue, document.columns(design, _models(design, catalogue)))
+        return Evaluation(design, catalogue, document.columns(design, _models(design, catalogue, parts)))
     if count > _DESIGNS_AT_ONCE:
+        parts = None  # a stretch has its own
         np.empty(_KEPT_BYTES, dtype=np.uint8)  # freed at once
     columns = _Columns(count)
     for start in range(0, count, _DESIGNS_AT_ONCE):
         stop = min(count, start + _DESIGNS_AT_ONCE)
         piece = records.take(design, start, stop)
-        columns.fill(start, stop, document.columns(piece, _models(piece, catalogue)))
+        columns.fill(start, stop, document.columns(piece, _models(piece, catalogue, parts)))
     return Evaluation(design, catalogue, columns.all())
 
 
-def _models(design: Design, catalogue: Catalogue) -> Result:
+def _models(design: Design, catalogue: Catalogue, parts: Parts | None = None) -> Result:
     model, system, serving = design.model, design.system, design.serving
-    parts = _parts(catalogue, system)
+    parts = parts or _parts(catalogue, system)
     held = memory.fit(design, parts)
     composed = None
     if model.composition is not None:

@@ -53,9 +53,12 @@ def take(record: T, start: int, stop: int) -> T:
     return dataclasses.replace(record, **changes) if changes else record  # type: ignore[type-var]
 
 
-def check(design: Design) -> None:
-    """Refuse numbers and names that no design file may hold. Raises InputError: field, rule, value."""
-    for record in (design.system, design.serving.tables, design.limits):
+def check(design: Design, system: bool = True) -> None:
+    """Refuse numbers and names that no design file may hold. Raises InputError: field, rule, value.
+
+    system: look at that as well, not at serving and limits alone.
+    """
+    for record in (*([design.system] if system else []), design.serving.tables, design.limits):
         try:
             _checked(record)
         except TypeError:  # an array has no hash

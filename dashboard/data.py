@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -43,12 +43,27 @@ class _State:
     designs: Designs
     costing: Costing
     settled: bool = False
+    _before: Designs | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @cached_property
+    def usual(self) -> Catalogue:
+        """The catalogue at the study's own prices."""
+        return self.record.catalogue()
 
     @cached_property
     def figures(self) -> Columns:
         """What this version's cost models say at the study's own prices."""
-        return self.costing.costed(self.record.catalogue())
+        return self.costing.costed(self.usual)
+
+    def before(self, designs: Designs) -> Designs:
+        """The designs as they are without a what-if: with figures of this version of the cost models, not those that
+        another version may have recorded.
+        """
+        if self._before is None or self._before.version != designs.version:
+            table = marked(with_figures(designs.table, self.figures), designs.objectives)
+            self._before = replace(designs, table=table)
+        return self._before
 
     @cached_property
     def _recoster(self) -> Recoster:
@@ -103,19 +118,15 @@ class Study:
     def recost(self, designs: Designs, view: View) -> Designs:
         """The designs with the view's prices, load and limits: figures, violations, front and knee anew."""
         state = self._now()
-        recoster = state.recoster
-        # beside figures of this version of the cost models, not those that another version may have recorded
-        usual = with_figures(designs.table, state.figures)
-        ghost = replace(designs, table=marked(usual, designs.objectives))
-        table = with_figures(designs.table, self._figures(recoster, view))
-        return replace(designs, table=marked(table, designs.objectives), ghost=ghost)
+        table = with_figures(designs.table, self._figures(state.recoster, view))
+        return replace(designs, table=marked(table, designs.objectives), ghost=state.before(designs))
 
     def _figures(self, recoster: Recoster, view: View) -> Columns:
         prices = None
         if view.scenario or whatif.overrides(view.change) or "utilisation" in view.change:
             prices = self.catalogue(view)
-        usual = self._now().record.catalogue()
-        figures = recoster.figures(whatif.load(view.change), prices, usual, whatif.altered(view.change))
+        usual, load = self._now().usual, whatif.load(view.change)
+        figures = recoster.figures(load, prices, usual, whatif.altered(view.change))
         if "slo" in view.change:  # a limit changes no time: nothing is costed again for it
             figures = {**figures, "violations.tpot_s": figures["latency.tpot_s"] - view.change["slo"] / 1e3}
         return figures
@@ -209,9 +220,7 @@ class Study:
         catalogue, found = self.catalogue(view), []
         for name in PUBLISHED:
             try:
-                evaluation = cost_models.evaluate(
-                    replace(knee, model=cost_models.read_model(name)), catalogue
-                )
+                evaluation = cost_models.evaluate(replace(knee, model=_published(name)), catalogue)
             except InputError:
                 continue
             figures = {key: _number(evaluation[objective.figure]) for key, objective in cost_models.OBJECTIVES.items()
@@ -219,6 +228,9 @@ class Study:
             if evaluation.feasible and np.isfinite(list(figures.values())).all():
                 found.append(Reference(name, figures))
         return tuple(found)
+
+
+_published = lru_cache(cost_models.read_model)
 
 
 def _curve(record: Record, trial: int) -> Sequence[tuple[int, float]]:
