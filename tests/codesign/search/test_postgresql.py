@@ -13,6 +13,8 @@ import pytest
 
 from codesign import results
 from codesign.search import liveness
+from codesign.search import study as studies
+from codesign.search import study as studies
 
 pytestmark = pytest.mark.postgresql
 
@@ -25,13 +27,24 @@ def _start(run: Callable[..., dict[str, Any]], url: str, **options: Any) -> Any:
     return process
 
 
+def _wait_until_both_search(url: str, pids: set[int]) -> None:
+    """A search that has not opened the study when the server goes away ends with one line, as it should."""
+    for _ in range(600):
+        trials = studies.load(url, "s").get_trials(deepcopy=False)
+        workers = [trial.user_attrs["worker"] for trial in trials if "worker" in trial.user_attrs]
+        if pids <= {int(worker.split("/")[1]) for worker in workers}:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"not both of {pids} proposed a design within a minute")
+
+
 def test_two_searches_share_a_study_one_is_killed_and_the_server_restarted(
     run: Callable[..., dict[str, Any]], server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = str(tmp_path / "store")
     run(server.url, trials=1, store=store)
     first, second = (_start(run, server.url, trials=12, store=store, seed=seed) for seed in (1, 2))
-    time.sleep(1.5)
+    _wait_until_both_search(server.url, {first.pid, second.pid})
     os.kill(first.pid, signal.SIGKILL)
     server.control("restart", "-m", "fast")
     first.join()
