@@ -6,10 +6,8 @@ the trial, a time of day (hosts' clocks must agree within a minute).
 """
 
 import contextlib
-import hashlib
 import os
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Container, Iterator
@@ -17,24 +15,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import optuna
-import sqlalchemy
-from optuna.storages import fail_stale_trials
 from optuna.storages._heartbeat import is_heartbeat_enabled
 from optuna.trial import FrozenTrial, TrialState
 
-from codesign.search.retry import retry
 from codesign.search.study import GRACE_SECONDS, HEARTBEAT_SECONDS, is_local
 
+MOST_RETRIES = 2  # a design that kills its process this often is given up
 _UNCLAIMED = timedelta(seconds=60)  # between a trial's birth and the name of its process
-# Take and free a lock of the server's, by dialect. It is a session's: it falls with the connection, and the connection
-# with its process. MySQL's names hold for the whole server; MariaDB knows no wait without an end, so it is a day's.
-_LOCKS = {
-    "postgresql": ("SELECT pg_advisory_lock(hashtext(:name))", "SELECT pg_advisory_unlock(hashtext(:name))"),
-    "mysql": (
-        "SELECT GET_LOCK(SHA1(CONCAT(DATABASE(), :name)), 86400)",
-        "SELECT RELEASE_LOCK(SHA1(CONCAT(DATABASE(), :name)))",
-    ),
-}
 
 
 def this_process() -> str:
@@ -66,17 +53,34 @@ def _started(pid: int) -> str:
 
 
 def recover(study: optuna.Study, url: str, mine: Container[int] = ()) -> None:
-    """Fail the trials of dead processes and queue their designs again. Call it under `lock`.
+    """Fail the trials of dead processes and queue their designs again. Call it under `locks.lock`.
 
     mine: numbers of the trials that this process works on.
     """
+    storage, silent = study._storage, set()
+    if is_heartbeat_enabled(storage):
+        # (not Optuna's `fail_stale_trials`: it fails them first, and a death before the retry would lose them)
+        silent = set(storage._get_stale_trial_ids(study._study_id))  # type: ignore[attr-defined]
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if trial.number not in mine and _is_lost(trial, url):
+        if trial.number not in mine and (trial._trial_id in silent or _is_lost(trial, url)):
             with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError, ValueError):
                 retry(study, trial)  # first: should this process die now, the next one finds both again
                 study.tell(trial.number, state=TrialState.FAIL)
-    if is_heartbeat_enabled(study._storage):
-        fail_stale_trials(study)  # those of other hosts; the storage calls `retry` for each that it failed
+
+
+def retry(study: optuna.Study, trial: FrozenTrial, blamed: bool = True) -> None:
+    """Queue the design of a failed trial once, unless it is to blame too often or was not complete.
+
+    What has an evaluation was trained and only not told yet: whatever ended its process, it was not this design.
+    """
+    blamed = blamed and "evaluation" not in trial.user_attrs
+    retries = int(trial.user_attrs.get("retries", 0)) + blamed
+    if retries > MOST_RETRIES or "model" not in trial.user_attrs:
+        return
+    if any(t.user_attrs.get("retry_of") == trial.number for t in study.get_trials(deepcopy=False)):
+        return
+    kept = {name: trial.user_attrs[name] for name in ("fidelity",) if name in trial.user_attrs}
+    study.enqueue_trial(trial.params, user_attrs={**kept, "retries": retries, "retry_of": trial.number})
 
 
 def _is_lost(trial: FrozenTrial, url: str) -> bool:
@@ -88,45 +92,6 @@ def _is_lost(trial: FrozenTrial, url: str) -> bool:
     if worker == this_process() or is_alive(str(worker)) is False:
         return True
     return time.time() - float(trial.user_attrs.get("alive", "inf")) > GRACE_SECONDS
-
-
-@contextlib.contextmanager
-def lock(url: str, study: optuna.Study | str) -> Iterator[None]:
-    """One process at a time: of this host, or of all hosts where the study is open and on PostgreSQL or MySQL.
-
-    The kernel and the server free it when its holder dies.
-    """
-    import fcntl
-
-    study_name = study if isinstance(study, str) else study.study_name
-    name = hashlib.sha256(f"{_place(url)} {study_name}".encode()).hexdigest()[:16]
-    path = Path(tempfile.gettempdir()) / f"codesign-{os.getuid()}-{name}.lock"
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        with contextlib.nullcontext() if isinstance(study, str) else _of_all_hosts(study):
-            yield
-
-
-@contextlib.contextmanager
-def _of_all_hosts(study: optuna.Study) -> Iterator[None]:
-    engine = getattr(getattr(study._storage, "_backend", None), "engine", None)
-    if engine is None or engine.dialect.name not in _LOCKS:
-        yield
-        return
-    take, free = (sqlalchemy.text(statement) for statement in _LOCKS[engine.dialect.name])
-    name = {"name": f"codesign {study.study_name}"}
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(take, name)
-        try:
-            yield
-        finally:
-            with contextlib.suppress(sqlalchemy.exc.SQLAlchemyError):  # a server that went away has let go
-                connection.execute(free, name)
-
-
-def _place(url: str) -> str:
-    scheme, _, path = url.partition(":///")
-    return f"{scheme}:///{Path(path).resolve()}" if is_local(url) else url
 
 
 @contextlib.contextmanager

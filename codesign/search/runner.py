@@ -19,12 +19,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 import cost_models
 from codesign.errors import LostTrainingError
-from codesign.search import completion, liveness
+from codesign.search import completion, liveness, locks
 from codesign.search.distributions import suggest
 from codesign.search.executors import MOST_LOST, Executor, Trained, Training
 from codesign.search.landscape import model_key
 from codesign.search.reference import settle
-from codesign.search.retry import retry
 from codesign.search.sampler import CompletionSampler
 from codesign.search.study import patiently
 from codesign.search.trials import evaluated
@@ -37,16 +36,19 @@ MOST_INFEASIBLE = 500  # proposals in a row that break a constraint before a wor
 
 @dataclass
 class Proposal:
-    """A design that was asked for and not told yet. design: None where its model cannot exist.
+    """A design that was asked for and not told yet. design: None where its model is impossible.
 
-    alive: keeps the trial's heartbeat going until it is closed.
+    alive: keeps the trial's heartbeat going until it is closed. shorter: the fidelity to train at, if it is not the one
+    that judges.
     """
 
     trial: optuna.Trial
     alive: contextlib.ExitStack
     params: dict[str, Any] = field(default_factory=dict)
     design: Design | None = None
+    impossible: str = ""
     key: str = ""
+    shorter: str | None = None
 
 
 @dataclass
@@ -101,7 +103,7 @@ class Worker:
 
     def _next(self) -> Proposal | None:
         """Ask for a design, with this process's name on it; None where there is nothing left to do."""
-        with liveness.lock(self.url, self.study):
+        with locks.lock(self.url, self.study):
             liveness.recover(self.study, self.url, self._open)
             trials = self.study.get_trials(deepcopy=False)
             waiting = any(t.state == TrialState.WAITING for t in trials)
@@ -115,10 +117,11 @@ class Worker:
                 alive.enter_context(liveness.heartbeat(self.study, trial, self.url))
                 trial.set_user_attr("worker", liveness.this_process())
                 proposal = Proposal(trial, alive, suggest(trial, self.space))
+                proposal.shorter = self._shorter(trial.number)
                 try:
                     proposal.design = self.space.design(proposal.params)
                 except InputError as error:
-                    trial.set_user_attr("reason", str(error))
+                    proposal.impossible = str(error)
                 else:
                     proposal.key = model_key(proposal.design.model)
                     trial.set_user_attr("model", proposal.key)
@@ -132,30 +135,34 @@ class Worker:
             warnings.filterwarnings("ignore", message="Heartbeat of storage")
             return self.study.ask()
 
+    def _shorter(self, number: int) -> str | None:
+        """The fidelity that the sampler chose for a trial, if it is not the one that judges."""
+        name = self.study.get_trials(deepcopy=False)[number].user_attrs.get("fidelity")
+        return name if self.space.quality and name != self.space.quality.fidelity else None
+
     def _begin(self, proposal: Proposal) -> "Future[Trained] | None":
         """Send a design to training; None where it needs none, and is told."""
         if proposal.design is None:
-            self._pass_over(proposal)
+            self._pass_over(proposal, proposal.impossible)
             return None
         result = evaluated(self.space, proposal.design, self.catalogue, None)
         if any(amount > 0 for amount in result.violations.values()):
             self._infeasible += 1
             self._tell_patiently(proposal, None)
             return None
-        known = self._known(proposal.key)
+        known = patiently(self.url, lambda: self._known(proposal.key))
         if self.training is None or known is not None:
             self._infeasible = 0
             self._tell_patiently(proposal, known)
             return None
-        return self.executor.submit(self.training(proposal.design.model, self._shorter(proposal)))
+        return self.executor.submit(self.training(proposal.design.model, proposal.shorter))
 
     def _end(self, proposal: Proposal, future: "Future[Trained]") -> None:
         """Tell what a training found, or what became of it."""
         try:
             quality = future.result().document()
         except InputError as error:  # no proxy of this model can be made; another one's may
-            proposal.trial.set_user_attr("reason", str(error))
-            self._pass_over(proposal)
+            self._pass_over(proposal, str(error))
         except LostTrainingError:
             self._lost += 1
             if self._lost > MOST_LOST:
@@ -165,30 +172,27 @@ class Worker:
             self._infeasible = self._lost = 0
             self._tell_patiently(proposal, quality)
 
-    def _pass_over(self, proposal: Proposal) -> None:
-        """Tell a design that has no model, or none that can be trained; its reason is noted already."""
+    def _pass_over(self, proposal: Proposal, reason: str) -> None:
+        """Tell a design that has no model, or none that can be trained."""
+
+        def tell() -> None:
+            proposal.trial.set_user_attr("reason", reason)
+            self.study.tell(proposal.trial, state=TrialState.PRUNED, skip_if_finished=True)
+
         self._infeasible += 1
-        patiently(
-            self.url,
-            lambda: self.study.tell(proposal.trial, state=TrialState.PRUNED, skip_if_finished=True),
-        )
+        with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+            patiently(self.url, tell)
         self._close(proposal)
 
     def _give_back(self, proposal: Proposal, blamed: bool) -> None:
         """Fail a trial that was not finished, and queue its design again."""
-        retry(self.study, self.study.get_trials(deepcopy=False)[proposal.trial.number], blamed)
-        self.study.tell(proposal.trial, state=TrialState.FAIL)
+        liveness.retry(self.study, self.study.get_trials(deepcopy=False)[proposal.trial.number], blamed)
+        self.study.tell(proposal.trial, state=TrialState.FAIL, skip_if_finished=True)
         self._close(proposal)
 
     def _close(self, proposal: Proposal) -> None:
         proposal.alive.close()
         self._open.pop(proposal.trial.number, None)
-
-    def _shorter(self, proposal: Proposal) -> str | None:
-        """The fidelity that the sampler chose, if it is not the one that judges."""
-        attributes = self.study.get_trials(deepcopy=False)[proposal.trial.number].user_attrs
-        name = attributes.get("fidelity")
-        return name if self.space.quality and name != self.space.quality.fidelity else None
 
     def _known(self, key: str) -> dict[str, Any] | None:
         """What this study knows of a model's quality already."""
@@ -198,7 +202,9 @@ class Worker:
         return None
 
     def _tell_patiently(self, proposal: Proposal, quality: dict[str, Any] | None) -> None:
-        patiently(self.url, lambda: self._tell(proposal, quality))
+        # finished: told already, the storage went away before it said so; or taken for dead by another host
+        with contextlib.suppress(optuna.exceptions.UpdateFinishedTrialError):
+            patiently(self.url, lambda: self._tell(proposal, quality))
         self._close(proposal)
 
     def _tell(self, proposal: Proposal, quality: dict[str, Any] | None) -> None:
@@ -215,12 +221,12 @@ class Worker:
             trial.set_user_attr("trained", False)
             self.study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
             return
-        if quality is not None and self._shorter(proposal):
+        if quality is not None and proposal.shorter:
             # what a shorter training says is for the sampler: its loss compares with no other on the front
             trial.set_user_attr("trained", True)
             self.study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
             return
-        with liveness.lock(self.url, self.study):
+        with locks.lock(self.url, self.study):
             # another worker may tell the same model at this moment; one of the two carries the training
             earlier = [
                 t

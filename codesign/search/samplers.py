@@ -5,6 +5,8 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
+from optuna.search_space import intersection_search_space
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 import cost_models
@@ -16,6 +18,7 @@ from search_spaces import Space
 DEFAULT = "codesign"
 NAMES = (DEFAULT, "random", "tpe", "nsga2", "nsga3", "gp", "group-pso")
 _POPULATION = 20  # of the genetic samplers: a search has some hundred trainings at most
+_MOST_BROKEN = 20  # proposals that break a constraint, as GPSampler is shown them: each makes an ask slower
 
 
 def by_name(
@@ -35,7 +38,7 @@ def by_name(
     if name == "tpe":
         return _AsTheyRan(optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True))
     if name == "gp":
-        return _AsTheyRan(optuna.samplers.GPSampler(seed=seed))
+        return _WithBroken(optuna.samplers.GPSampler(seed=seed))
     raise InputError(f"sampler must be one of {', '.join(NAMES)}, got {name!r}")
 
 
@@ -81,4 +84,45 @@ class _AsTheyRan(BaseSampler):
                 self._copied.add(trial.number)
                 if "completes" not in trial.user_attrs:
                     self._shadow.add_trial(trial)
+        return self._shadow
+
+
+class _WithBroken(_AsTheyRan):
+    """For a sampler that learns from complete trials only: it would propose the same broken design for ever.
+
+    Its last proposals that broke a constraint are shown as complete too, with the worst values so far. All
+    trials have one constraint, broken or not, since GPSampler fits a process to each.
+    """
+
+    _shown: tuple[int, ...] = ()
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Parameters that all trials have; the sampler's own answer expects trials to be added only."""
+        common = intersection_search_space(self._synced(study).get_trials(deepcopy=False))
+        return {name: distribution for name, distribution in common.items() if not distribution.single()}
+
+    def _synced(self, study: optuna.Study) -> optuna.Study:
+        trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+        own = [t for t in trials if "completes" not in t.user_attrs]
+        good = [t for t in own if t.values and max(t.constraints.values(), default=0.0) <= 0]
+        # without values, but with a quality: a short training, which broke nothing
+        broken = [t for t in own if t not in good and (t.values or "quality" not in t.user_attrs)]
+        broken = broken[-_MOST_BROKEN:] if good else []
+        shown = tuple(t.number for t in good + broken)
+        if self._shadow is None or shown != self._shown:
+            self._shadow, self._shown = optuna.create_study(directions=study.directions), shown
+            worst = [
+                (min if direction == StudyDirection.MAXIMIZE else max)(t.values[i] for t in good)
+                for i, direction in enumerate(study.directions)
+                if broken
+            ]
+            for trial in good + broken:
+                self._shadow.add_trial(
+                    optuna.create_trial(
+                        values=trial.values or worst, params=trial.params, distributions=trial.distributions,
+                        constraints={"broken": 1.0 if trial in broken else -1.0},
+                    )
+                )  # fmt: skip
         return self._shadow

@@ -13,7 +13,7 @@ import cost_models
 from codesign import corpus, proxy
 from codesign.errors import InputError, StudyError
 from codesign.proxy import fidelity
-from codesign.search import executors, liveness, noise, warmstart
+from codesign.search import executors, locks, noise, warmstart
 from codesign.search import study as studies
 from codesign.search.distributions import random_value
 from codesign.search.landscape import Landscape
@@ -84,9 +84,10 @@ def run(
             "codesign_version": _version(),
         }
         first = [model for name in enqueue for model in warmstart.read(name, space, storage)]
-        with liveness.lock(storage, study):
+        with locks.lock(storage, study):
             record = studies.create(storage, study, space, attributes, resume)
             kept = studies.patiently(storage, lambda: record.user_attrs)
+        with locks.lock(storage, record):
             warmstart.enqueue(record, space, landscape, first)
         task = Task(
             space=space.stored(), study=study, url=storage, sampler=name, seed=seed, trials=wanted,

@@ -26,7 +26,6 @@ from codesign.errors import StudyError
 from codesign.front import signs
 from codesign.search.bulk import BulkStorage
 from codesign.search.journal import Journal
-from codesign.search.retry import retry
 from search_spaces import Space, restore
 
 BUSY_SECONDS = 60  # how long to wait for another writer of an SQLite file
@@ -151,7 +150,6 @@ def open_storage(url: str, create: bool) -> BaseStorage:
         engine_kwargs={"pool_pre_ping": True},
         heartbeat_interval=HEARTBEAT_SECONDS,
         grace_period=GRACE_SECONDS,
-        heartbeat_stale_trial_callback=retry,
     )
     return get_storage(storage)
 
@@ -188,9 +186,22 @@ def patiently(url: str, act: Callable[[], T]) -> T:
     for seconds in () if is_local(url) else _RECONNECTS:
         try:
             return act()
-        except (sqlalchemy.exc.OperationalError, optuna.exceptions.StorageInternalError):
+        except Exception as error:
+            if not is_away(error):
+                raise
             time.sleep(seconds)
     return act()
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether a storage did not answer, and may do so later: its server or its proxy is being restarted."""
+    known = (sqlalchemy.exc.OperationalError, optuna.exceptions.StorageInternalError)
+    return isinstance(error, known) or _is_from_proxy(error)
+
+
+def _is_from_proxy(error: BaseException) -> bool:
+    """Whether a storage proxy failed; what it can answer for, Optuna's client turns into errors of its own."""
+    return type(error).__module__.startswith("grpc") and hasattr(error, "code")
 
 
 def is_local(url: str) -> bool:
@@ -218,6 +229,16 @@ def storage_errors(url: str) -> Iterator[None]:
         raise StudyError(
             f"{place}: written by another version of Optuna; run `optuna storage upgrade`"
         ) from None
+    except Exception as error:
+        if not _is_from_proxy(error):
+            raise
+        raise StudyError(f"{place}: {_meaning_of_proxy(error)}") from error
+
+
+def _meaning_of_proxy(error: Any) -> str:
+    if error.code().name == "UNAVAILABLE":
+        return "the storage proxy does not answer; go on with --resume when it is back"
+    return f"the storage proxy answers, but its database fails: {_meaning(RuntimeError(error.details()))}"
 
 
 def _meaning(error: BaseException) -> str:

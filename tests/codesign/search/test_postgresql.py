@@ -14,7 +14,6 @@ import pytest
 from codesign import results
 from codesign.search import liveness
 from codesign.search import study as studies
-from codesign.search import study as studies
 
 pytestmark = pytest.mark.postgresql
 

@@ -7,7 +7,7 @@ import pytest
 from optuna.trial import TrialState
 
 from codesign.search import liveness
-from codesign.search.retry import MOST_RETRIES
+from codesign.search.liveness import MOST_RETRIES
 
 DEAD = f"{liveness.this_process().split('/')[0]}/1/0"  # process 1 of this host started at another time
 
