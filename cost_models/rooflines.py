@@ -93,13 +93,24 @@ def all_reduce(
     """All-reduce of `message` bytes over so many ranks; 0 for one rank.
 
     Inside the scale-up group the better of one shot (every rank reads the n - 1 other messages) and two shots
-    (reduce-scatter and all-gather: the message passes each port once in each direction, after a second start).
+    (reduce-scatter and all-gather, after a second start). Behind a switch the message passes each port once in each
+    direction; with `bridge` among the constants there is none, and a ring passes 2 (n - 1) / n of it (NCCL; vLLM's
+    own kernels are off where more than two ranks have only PCIe). Then all that more than two ranks send also
+    goes through the host, which moves `bridge` times one link for all of them (NVIDIA/nccl #1639: "on PCI systems
+    performance is usually determined by the bandwidth your CPU and memory can deliver").
     Between groups each rank then reduces its own part over its network port, 2 (m-1)/m of it.
     """
     groups = np.ceil(ranks / group)
     inside = ranks / groups
-    one_shot = message * ((inside - 1.0) / (constants["one_shot"] * link))
-    two_shots = message * (1.0 / (constants["two_shots"] * link)) + constants["second_s"]
+    each = message / link
+    one_shot = each * ((inside - 1.0) / constants["one_shot"])
+    two_shots = each / constants["two_shots"]
+    if "bridge" in constants:
+        two_shots = two_shots * (2.0 * (inside - 1.0) / inside)
+        through = each * np.where(inside > 2, (inside - 1.0) / constants["bridge"], 0.0)
+        one_shot = np.maximum(one_shot, through * inside)
+        two_shots = np.maximum(two_shots, through * 2.0)
+    two_shots = two_shots + constants["second_s"]
     between = message * (2.0 * (groups - 1.0) / groups / inside / (constants["two_shots"] * network))
     between = between + np.where(groups > 1, constants["second_s"], 0.0)
     moved = np.where(inside > 1, np.minimum(one_shot, two_shots), 0.0) + between

@@ -23,6 +23,9 @@ EXPERTS = {
     "overhead_s": 30e-6, "compute": 0.6, "memory": 0.9, "bytes_per_row_value": 4.0, "bytes_per_choice_value": 4.0,
 }  # fmt: skip
 ALL_REDUCE = {"overhead_s": 4e-6, "per_rank_s": 1e-7, "one_shot": 0.6, "second_s": 8e-6, "two_shots": 0.5}
+# Parts that have no links of their own: a ring over PCIe, and a host that all of them share (rooflines.all_reduce).
+OVER_PCIE = ("rtx-pro-6000", "l40s")
+BRIDGE = {"bridge": 1.0}
 ELEMENTWISE = {"overhead_s": 2e-6, "memory": 0.85}
 
 # Blocks that attention over the cache schedules: 3.5 us for each of a block per multiprocessor (132 of them),
@@ -109,7 +112,8 @@ def fit_part(part: str) -> dict[str, Entry]:
     start = {**DECODE, "per_head_s": PER_HEAD_H100}
     entry("decode_attention", classes.decode_attention(part), "attn_decode", start, fixed=share)
     by_type("experts", classes.experts, "moe", EXPERTS)
-    entry("all_reduce", classes.all_reduce(part), "allreduce", ALL_REDUCE)
+    start = ALL_REDUCE | BRIDGE if part in OVER_PCIE else ALL_REDUCE
+    entry("all_reduce", classes.all_reduce(part), "allreduce", start)
     if part == "a100-80-sxm":
         found["elementwise"] = _elementwise(part)
     return found
