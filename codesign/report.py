@@ -8,6 +8,7 @@ from typing import Any
 
 from codesign.plaintext import count, duration, number, percent, size, table
 from codesign.verdict import verdict
+from cost_models.design import ENGINES
 
 Document = dict[str, Any]
 _SMALL = 0.005  # share of the time below which an operator is not listed on its own
@@ -24,7 +25,8 @@ FIGURES = (
     ("TTFT", "latency", "ttft_s", duration),
     ("TPOT", "latency", "tpot_s", duration),
     ("output tokens/s", "latency", "output_tokens_per_s", number),
-    ("expected error of times", "latency", "expected_error", percent),
+    ("expected error of a step's time", "latency", "expected_error", percent),
+    ("expected error of served times", "latency", "served_error", percent),
     ("table stall", "lookup", "stall_s", duration),
     ("energy, J/token", "energy", "j_per_token", number),
     ("average power, W", "energy", "average_w", number),
@@ -44,13 +46,20 @@ def report(document: Document, answers: str = "") -> str:
     parts = [
         verdict(document),
         answers,
-        table(["", ""], figures).lstrip(),
+        table(["", ""], figures).lstrip() + _engine(document["latency"]),
         "Where the time goes (one decode step, or one prefill)\n" + time_table(document),
         "Where the energy goes\n" + share_table(document["energy"]["by_part"], _named("J/token", per)),
         "Where the money goes\n" + share_table(document["cost"]["by_part"], _named("USD/M tokens", per)),
         "Sources\n" + "\n".join(f"  {source}" for source in document["sources"]),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _engine(latency: Document) -> str:
+    if latency.get("served_error") is None or latency["engine"]:
+        return ""
+    rest = "serving.engine may be " + ", ".join(ENGINES)
+    return f"\n  No serving engine is named, so the host's time between steps is that of none in particular ({rest})."
 
 
 def comparison(names: Sequence[str], documents: Sequence[Document]) -> str:

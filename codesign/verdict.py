@@ -28,4 +28,6 @@ def _by(name: str, amount: float | None) -> str:
         return ""
     if name in _BYTES:
         return f" by {size(amount)}"
+    if name == "requests":
+        return f" by {number(amount)} a second"
     return f" by {duration(amount) if name.endswith('_s') else number(amount)}"

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from cost_models import answers_acceleration as acceleration
-from cost_models import answers_composition, answers_tables, tables
+from cost_models import answers_composition, answers_tables, arrivals, tables
 from cost_models import answers_words as form
 from cost_models.answers_words import Answer as Answer
 from cost_models.catalogue import Catalogue
@@ -28,6 +28,8 @@ def answers(evaluation: Evaluation, i: int | None = None) -> list[Answer]:
     design, catalogue = evaluation.one(i), evaluation.catalogue
     result, one = evaluation.result(i), evaluate(design, catalogue)
     found = [_fits(design, one), _binds(design, result, one, catalogue)]
+    if arrivals.are_open(design.serving):
+        design = arrivals.closed(design, one["memory.concurrency"])  # whose load the others change
     if design.model.engram is not None:
         found[1:1] = [
             answers_tables.placement(design, one, catalogue),
@@ -66,6 +68,10 @@ def _fits(design: Design, one: Evaluation) -> Answer:
     broken = {name: float(amount) for name, amount in one.violations.items() if amount > 0}
     left = f"{form.count(one['memory.kv_tokens'])} KV tokens remain per accelerator"
     served = form.sequences(one["memory.concurrency"]) + " per replica"
+    if arrivals.are_open(design.serving):
+        rate = float(np.asarray(design.serving.request_rate))
+        able = rate - float(one["violations.requests"])
+        served += f" ({rate:,.4g} of at most {able:,.4g} requests a second)"
     if not broken:
         sentence = f"Yes: {left} ({form.size(one['memory.kv_bytes_available'])}), and it serves {served}."
     else:
@@ -145,6 +151,9 @@ def _slowest(design: Design, one: Evaluation) -> float:
 
 def _fuller(design: Design, slowest: float, catalogue: Catalogue) -> Evaluation | None:
     """The cheapest number of sequences from one to a full KV cache that keeps the limits; None where none does."""
+    if arrivals.are_open(design.serving):  # the load is what arrives
+        given = evaluate(design, catalogue)
+        return given if given.feasible and float(given["latency.tpot_s"]) <= slowest else None
     most = evaluate(replace(design, serving=replace(design.serving, concurrency=0)), catalogue)
     counts = np.unique(np.geomspace(1, max(float(np.asarray(most["memory.concurrency"])), 1), 33).astype(int))
     many = evaluate(replace(design, serving=replace(design.serving, concurrency=counts)), catalogue)

@@ -71,8 +71,9 @@ class Case:
     fitted: bool = False
     note: str = ""
     group: str = ""
-    served: bool = False  # a point of a server under load, one of many of its group
-    aside: bool = False  # its load is not known: shown, and left out of the means
+    # A point of a server under load, one of many of its group: "development", "opened" (held out once), "held out", or
+    # "set aside" (its load is not known: shown, and left out of the means).
+    served: str = ""
 
 
 def read_all() -> list[Case]:
@@ -188,29 +189,35 @@ def _served(document: yamlfile.Document) -> Iterator[Case]:
             path = FOLDER / f"{row['model']}.yaml"
             model = read_model(str(path) if path.exists() else row["model"])
             models[row["model"], *types] = replace(model, weights_dtype=types[0], kv_dtype=types[1])
-        tensor, concurrency, prompt, output = (
-            int(row[key]) for key in ("tensor_parallel", "concurrency", "input_tokens", "output_tokens")
-        )
         group = f"{row['model']} {types[0]}, {row['accelerator']}, {row['engine']}, {row['set']}"
+        rate = float(row.get("request_rate") or 0.0)
+        load = f"{rate:g} requests a second" if rate else f"{row['concurrency']} requests"
+        serving = Serving(
+            tensor_parallel=int(row["tensor_parallel"]),
+            input_tokens=int(row["input_tokens"]),
+            output_tokens=int(row["output_tokens"]),
+            output_spread=float(row.get("output_spread") or 0.0),
+            waves=bool(row.get("waves")),
+            engine=row["engine"],
+            **({"request_rate": rate} if rate else {"concurrency": int(row["concurrency"])}),
+        )
+        name = (
+            f"{group}: TP {row['tensor_parallel']}, {load} of {row['input_tokens']} + {row['output_tokens']}"
+        )
         yield Case(
-            name=f"{group}: TP {tensor}, {concurrency} requests of {prompt} + {output}",
-            source=f"{data['source']}, {row['engine']} {row['version']}, line {number} of {data['served']}",
+            name=name,
+            source=f"{row.get('source') or data['source']}, {row['engine']} {row['version']}, line {number} of "
+            f"{data['served']}",
             quantity="latency.tpot_s",
             published=float(row["tpot_ms"]),
             unit="ms",
             tolerance=tolerance,
-            fitted=row["set"] == "development",
-            aside=row["set"] == "set aside",
+            fitted=row["set"] in ("development", "opened"),
             design=Design(
                 model=models[row["model"], *types],
-                system=System(accelerator=row["accelerator"], accelerators=tensor),
-                serving=Serving(
-                    tensor_parallel=tensor,
-                    concurrency=concurrency,
-                    input_tokens=prompt,
-                    output_tokens=output,
-                ),
+                system=System(accelerator=row["accelerator"], accelerators=serving.tensor_parallel),
+                serving=serving,
             ),
             group=group,
-            served=True,
+            served=row["set"],
         )

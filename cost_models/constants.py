@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from cost_models import yamlfile
+from cost_models.catalogue.names import distinct
 from cost_models.design import Flag, Name, Number
 
 FILE = Path(__file__).parent / "fitting" / "constants.yaml"
+ENGINES_FILE = FILE.with_name("engines.yaml")
 PRIOR = "prior"
 
 Constants = dict[str, dict[str, float]]  # operator class -> constant -> value
@@ -52,6 +54,33 @@ def _measured(path: str) -> Constants:
     from cost_models.catalogue import userfile  # the catalogue needs this module to load
 
     return userfile.efficiency(path) if userfile.is_path(path) else {}
+
+
+@lru_cache(maxsize=1)
+def engines() -> dict[str, dict[str, float]]:
+    """Engine -> step_s, request_s, error and more; "generic" is what no engine in particular is off by."""
+    return dict(yamlfile.read(ENGINES_FILE).data["engines"])
+
+
+def host_s(engine: Name, requests: Number, generic_s: Number) -> Number:
+    """Seconds of the host between two steps of an engine that has so many requests in flight on a rank.
+
+    engine: a name, or "" for none in particular, which takes `generic_s` whatever the requests.
+    """
+    names, index = distinct(engine)
+    if names == [""]:
+        return generic_s
+    own = [engines().get(name, {"step_s": 0.0, "request_s": 0.0}) for name in names]
+    step, request = (np.array([values[key] for values in own]) for key in ("step_s", "request_s"))
+    unnamed = np.array([name == "" for name in names])
+    if index is None:
+        return float(step[0]) + float(request[0]) * requests
+    return np.where(unnamed[index], generic_s, step[index] + request[index] * requests)
+
+
+def serving_error(engine: str) -> float:
+    """Mean relative error to expect of a served request's time per output token; measured on engines left out."""
+    return float(engines()[engine or "generic"]["error"])
 
 
 @lru_cache(maxsize=1)

@@ -17,14 +17,17 @@ Flag = bool | NDArray[np.bool_]
 GIB = 2**30
 
 # Bytes per stored value. Block-scaled formats carry one scale per block: mxfp4 8 bits per 32 values, nvfp4
-# 8 bits per 16 values (OCP Microscaling v1.0; NVIDIA NVFP4 format description).
+# 8 bits per 16 values (OCP Microscaling v1.0; NVIDIA NVFP4 format description); llama.cpp's q8_0 16 bits per 32
+# values. q4_k_m is a mixture of 4.5 and 6.6 bits, 4.89 on average in Llama 3.1 8B (tools/quantize/README.md).
 DTYPE_BYTES = {
     "fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0,
     "mxfp4": 0.5 + 1 / 32, "nvfp4": 0.5 + 1 / 16, "int4": 0.5,
+    "q8_0": 1 + 1 / 16, "q4_k_m": 4.89 / 8,
 }  # fmt: skip
 
 TIERS = ("hbm", "dram", "cxl", "ssd", "remote")
 PROCESSORS = ("accelerator", "host")
+ENGINES = ("vllm", "sglang", "tensorrt-llm")
 
 
 @dataclass(frozen=True)
@@ -229,6 +232,12 @@ class Serving:
     phase "": a whole request mix; "prefill" or "decode": one step only.
     input_tokens: prompt length; for phase "decode" the context already in the cache.
     concurrency: sequences in flight per replica.
+    request_rate: requests a second that arrive at the whole system, of which `concurrency` then follows; 0: that many.
+    engine: "" for none in particular; its host time between steps is then that of no measured one (engines.yaml).
+    output_spread: standard deviation of the answers' lengths over their mean. Of requests in flight the long ones are
+        more than their share, so that caches are longer than half the mean answer says.
+    waves: requests of one length start together and the engine reads all of their prompts before it goes on, as a
+        benchmark with a fixed number of equal requests does to an engine that puts prompts first.
     """
 
     tensor_parallel: Number = 1
@@ -261,6 +270,10 @@ class Serving:
     routed_experts_on: Name = "accelerator"  # routed experts, whose weights then lie in DRAM
     attention_on: Name = "accelerator"  # decode attention, with the KV cache in DRAM
     utilisation: Number | None = None  # share of hours the system is busy; None: the catalogue's convention
+    request_rate: Number = 0.0
+    output_spread: Number = 0.0
+    waves: Flag = False
+    engine: Name = ""
 
 
 def _training_system() -> System:

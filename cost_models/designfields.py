@@ -7,7 +7,7 @@ The upper bounds are far beyond any machine: they are there to refuse slips of t
 import math
 from dataclasses import dataclass
 
-from cost_models.design import DTYPE_BYTES, GIB, PROCESSORS, TIERS
+from cost_models.design import DTYPE_BYTES, ENGINES, GIB, PROCESSORS, TIERS
 from cost_models.replacement import POLICIES
 
 DTYPES = tuple(DTYPE_BYTES)
@@ -185,7 +185,11 @@ SERVING = {
     "input_tokens": _integer(1, 1e9),
     "output_tokens": _integer(1, 1e9),
     "concurrency": _integer(0, 1e9),  # 0: as many as the KV cache holds
+    "request_rate": Rule("number", 0, 1e9),
     "prefill_chunk": _integer(1, 1e9),
+    "engine": Rule("text", choices=ENGINES, null=""),
+    "output_spread": Rule("number", 0, 10),
+    "waves": _FLAG,
     "routed_experts_on": Rule("text", choices=PROCESSORS),
     "attention_on": Rule("text", choices=PROCESSORS),
     "kv_budget": _integer(0, 1e9),

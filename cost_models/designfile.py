@@ -3,7 +3,8 @@
 model:   {config: FILE} or {preset: NAME}, each with *_dtype, mtp_loaded (served with its drafter), engram_hash_layout;
          or the fields of design.Model; either with composition: {experts, router_scale} (many models of that shape)
 system:  accelerator, accelerators, nodes, hbm_gib, host: {*_gib, ssd_drives, cpu, *_tier}
-serving: parallel degrees, phase, tokens, concurrency, tables: {tier, prefetch, sharing, traffic, cache}
+serving: parallel degrees, phase, tokens, concurrency or request_rate, output_spread, waves, engine,
+         tables: {tier, prefetch, sharing, traffic, cache}
 training: {tokens, tokens_per_parameter, sequences, length, dtype, tables, system: as above}         from scratch
 limits:  ttft_s, tpot_s, power_w, capex_usd, usd_per_mtok, bits_per_byte
 prices:  {scenario: NAME, set: {KEY: VALUE}}     what the figures were computed with (written by an export)
@@ -339,7 +340,14 @@ def _serving(document: Document, folder: Path) -> Serving:
             if key not in cache:
                 raise document.error((*path, "cache", key), "is missing; a cache has a tier and a size")
         tables |= _record(document, (*path, "cache"), TablePlacement, fields.CACHE)
-    return Serving(**values, tables=TablePlacement(**tables))
+    serving = Serving(**values, tables=TablePlacement(**tables))
+    if serving.request_rate:
+        place = ("serving", "request_rate")
+        if "concurrency" in values:
+            raise document.error(place, "stands beside concurrency, which follows from it; give one of them")
+        if serving.phase:
+            raise document.error(place, f"needs a whole request mix, and phase is {serving.phase}")
+    return serving
 
 
 def _record(

@@ -37,7 +37,9 @@ def write_design(
     if model.composition:
         lines += ["  composition:", *_block(model.composition, fields.COMPOSITION, 4)]
     lines += ["system:", *_block(system, fields.SYSTEM), "  host:", *_block(system.host, fields.HOST, 4)]
-    lines += ["serving:", *_block(serving, fields.SERVING)]
+    load = dict(fields.SERVING)
+    del load["concurrency" if _one(serving.request_rate, "request_rate") else "request_rate"]
+    lines += ["serving:", *_block(serving, load)]
     lines += ["  tables:", *_block(serving.tables, fields.TABLES, 4), *_cache(serving.tables)]
     if design.training is not None:
         run = design.training

@@ -154,6 +154,9 @@ def document(design: Design, result: Result, quality: Any = None) -> dict[str, A
     found["latency"]["expected_error"] = constants.expected_error(
         str(result.parts.accelerator.name), is_varied(design.system)
     )
+    if not design.serving.phase:
+        found["latency"]["engine"] = str(design.serving.engine) or None
+        found["latency"]["served_error"] = constants.serving_error(str(design.serving.engine))
     found["sources"] = list(dict.fromkeys(result.parts.sources))
     return found
 

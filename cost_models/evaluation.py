@@ -4,7 +4,7 @@ Figures are named by their place in the JSON document, `section.key`: "latency.t
 An evaluation holds those that designs are compared by; `document` adds what explains one of them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cost_models import (
+    arrivals,
     carbon,
     composition,
     cost,
@@ -112,27 +113,22 @@ def evaluate(design: Design, catalogue: Catalogue | None = None, parts: Parts | 
 
 
 def _models(design: Design, catalogue: Catalogue, parts: Parts | None = None) -> Result:
+    parts = parts or _parts(catalogue, design.system)
+    able: Number | None = None  # requests a second that can be answered
+    if arrivals.are_open(design.serving):
+        design, able = _settled(design, parts)
     model, system, serving = design.model, design.system, design.serving
-    parts = parts or _parts(catalogue, system)
     held = memory.fit(design, parts)
     composed = None
     if model.composition is not None:
         composed, held = composition.compose(design, parts, held)
     guessed = speculation.speculate(model, serving)
-    batch = held.running if composed is None else composed.group
-    steps = latency.steps(model, serving, parts, batch, guessed.tokens_per_step)
-    if composed is not None:
-        steps = composition.routed(steps)
-    rows = lookup.lookup(design, parts, steps)
     kept = kv_compression.compress(model, serving, parts)
-    served = latency.estimate(
-        steps,
-        rows.decode.stall_s,
-        rows.prefill.stall_s + kept.selection_s,
-        memory.replicas(design),
-        guessed.accepted_tokens,
-        held.concurrency,
-    )
+    batch = held.running if composed is None else composed.group
+    steps, rows, served = _serve(design, parts, guessed, kept, batch, held.concurrency)
+    if able is not None:
+        served = latency.at_rate(served, serving, serving.request_rate)
+        held.violations["requests"] = serving.request_rate - able
     work = energy.work_per_token(steps, rows, guessed.accepted_tokens)
     if composed is not None:
         composed, served = composition.delayed(composed, design, held, served)
@@ -145,6 +141,46 @@ def _models(design: Design, catalogue: Catalogue, parts: Parts | None = None) ->
         trained = training_cost.training_cost(model, design.training, catalogue)
     made = carbon.carbon(parts, system, serving, spent, rate, catalogue)
     return Result(parts, held, steps, rows, served, spent, money, made, guessed, kept, composed, trained)
+
+
+def _serve(
+    design: Design,
+    parts: Parts,
+    guessed: speculation.Speculation,
+    kept: kv_compression.Compression,
+    batch: Number,
+    concurrency: Number,
+) -> tuple[latency.Steps, lookup.Lookup, latency.Latency]:
+    """Steps, lookups and latency where so many sequences are decoded at once, and so many are in flight."""
+    steps = latency.steps(design.model, design.serving, parts, batch, guessed.tokens_per_step)
+    if design.model.composition is not None:
+        steps = composition.routed(steps)
+    rows = lookup.lookup(design, parts, steps)
+    served = latency.estimate(
+        steps,
+        rows.decode.stall_s,
+        rows.prefill.stall_s + kept.selection_s,
+        memory.replicas(design),
+        guessed.accepted_tokens,
+        concurrency,
+    )
+    return steps, rows, served
+
+
+def _settled(design: Design, parts: Parts) -> tuple[Design, Number]:
+    """The design with the requests that its rate of arrivals keeps in flight, and the rate that it can answer, 1/s."""
+    arrivals.check(design)
+    serving, copies = design.serving, memory.replicas(design)
+    most = memory.fit(replace(design, serving=replace(serving, concurrency=0)), parts).running
+    guessed = speculation.speculate(design.model, serving)
+    kept = kv_compression.compress(design.model, serving, parts)
+
+    def served_s(count: Number) -> Number:
+        one = _serve(design, parts, guessed, kept, count, count)[2]
+        return one.ttft_s + (np.maximum(serving.output_tokens, 2) - 1.0) * one.tpot_s
+
+    count, able = arrivals.in_flight(serving.request_rate / copies, serving.data_parallel, most, served_s)
+    return replace(design, serving=replace(serving, concurrency=count)), able * copies
 
 
 def _parts(catalogue: Catalogue, system: System) -> Parts:

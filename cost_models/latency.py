@@ -2,14 +2,15 @@
 
 `steps` times one decode step and one prefill without table lookups, and how long each Engram layer lets its
 lookup run beside the layers before it. `estimate` adds what the lookups do not hide and serves a request mix:
-    decode step   all sequences in flight, at the mean context, input + output / 2
+    decode step   all sequences in flight, at the mean context, input + output / 2 x (1 + spread^2)
     TPOT          (decode step + host + stall) / accepted + (C - 1) / (output - 1) x prefill
                   and at least C x the time in which the engine's front end streams one token
 since each of the other C - 1 requests interrupts a request's decoding with its own prefill once, inside steps whose
-host time is counted. Requests for which the KV cache has no room wait until others have ended.
+host time is counted. In waves half of them do, and the other half delay its first token. Requests for which the KV
+cache has no room wait until others have ended.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from cost_models import constants, host_compute, passes
 from cost_models.catalogue.names import distinct as distinct_names
 from cost_models.design import Model, Name, Number, Serving
 from cost_models.distinct import Distinct
+from cost_models.masks import choose
 from cost_models.operators import ACTIVATION_BYTES, COMPUTE_TYPES, Floats, operators
 from cost_models.parts import Parts
 from cost_models.plans import plan, targets
@@ -83,12 +85,13 @@ def steps(
     batch = serving.concurrency if batch is None else batch
     distinct = Distinct(_columns(model, serving, parts, batch, tokens_per_sequence))
     spread = distinct.spread(_by_constants(model, serving.phase, distinct, parts.accelerator.name))
+    lanes = np.maximum(batch / serving.data_parallel, 1.0)
     return Steps(
         model=model, serving=serving, parts=parts, batch=batch, tokens_per_sequence=tokens_per_sequence,
         decode_flops={kind: spread.pop(f"decode_{kind}") for kind in COMPUTE_TYPES},
         prefill_flops={kind: spread.pop(f"prefill_{kind}") for kind in COMPUTE_TYPES},
         decode_host=_of_host(spread, "decode"), prefill_host=_of_host(spread, "prefill"),
-        **spread,
+        **spread | {"host_s": constants.host_s(serving.engine, lanes, spread["host_s"])},
     )  # fmt: skip
 
 
@@ -123,17 +126,27 @@ def estimate(
         decode = decode + steps.host_s
         output = np.maximum(serving.output_tokens, 2)
         lanes = np.maximum(batch / serving.data_parallel, 1.0)  # requests that share one rank's steps
-        tpot = decode / accepted_tokens + (lanes - 1.0) / (output - 1.0) * prefill
+        interrupting = (lanes - 1.0) * choose(serving.waves, 0.5, 1.0)
+        tpot = decode / accepted_tokens + interrupting / (output - 1.0) * prefill
         # tokens that a step accepts together are streamed together; each rank of requests has its own front end
         tpot = np.maximum(tpot, lanes * (steps.parts.engine.stream_token / accepted_tokens))
+        # a new request waits for the running step, or for half of the prompts that came with it
+        waiting = choose(serving.waves, interrupting * prefill, 0.5 * decode * np.minimum(lanes - 1.0, 1.0))
         prefill = prefill + steps.host_s
-        ttft = prefill + 0.5 * decode * (lanes > 1.0)  # a new request waits for the running step
+        ttft = prefill + waiting
         served_s = ttft + (output - 1.0) * tpot
         rate = batch * output / served_s
         if in_flight is not None:
             # by Little's law a request spends in_flight / (batch / served_s) from end to end
             ttft = ttft + (in_flight / batch - 1.0) * served_s
     return Latency(ttft, tpot, decode, prefill, replicas * rate, rate / ranks)
+
+
+def at_rate(served: Latency, serving: Serving, rate: Number) -> Latency:
+    """The same where only so many requests arrive a second at the whole system: no more tokens than they ask for."""
+    ranks = served.output_tokens_per_s / served.output_tokens_per_s_per_accelerator
+    tokens = np.minimum(served.output_tokens_per_s, rate * serving.output_tokens)
+    return replace(served, output_tokens_per_s=tokens, output_tokens_per_s_per_accelerator=tokens / ranks)
 
 
 def breakdown(steps: Steps) -> list[dict[str, Any]]:
@@ -187,7 +200,7 @@ def _columns(
         "tensor": serving.tensor_parallel, "expert": serving.expert_parallel,
         "data": serving.data_parallel, "pipeline": serving.pipeline_parallel,
         "input": serving.input_tokens, "output": serving.output_tokens,
-        "chunk": serving.prefill_chunk, "kv_budget": serving.kv_budget,
+        "chunk": serving.prefill_chunk, "kv_budget": serving.kv_budget, "output_spread": serving.output_spread,
         "memory_bandwidth": accelerator.memory_bandwidth, "link_bandwidth": accelerator.scale_up_bandwidth,
         "link_group": accelerator.scale_up_group, "network_bandwidth": parts.node.network_bandwidth,
         **peaks, **host_compute.columns(model, serving, parts),
@@ -203,10 +216,9 @@ def _by_constants(model: Model, phase: str, distinct: Distinct, names: Name) -> 
     if index is None:
         groups = {keys[0]: np.arange(0)}
     else:
-        groups = {
-            key: np.flatnonzero(np.isin(index, [i for i, k in enumerate(keys) if k == key]))
-            for key in dict.fromkeys(keys)
-        }
+        unlike = list(dict.fromkeys(keys))
+        which = np.array([unlike.index(key) for key in keys])[index]
+        groups = {key: np.flatnonzero(which == i) for i, key in enumerate(unlike)}
     hosted = host_compute.used(columns)
     if hosted is not None:
         return _with_hosts(model, phase, columns, groups, hosted)
@@ -297,7 +309,8 @@ def _steps(model: Model, phase: str, one: dict[str, Floats], fitted: str) -> dic
 def _decode_work(one: dict[str, Floats], phase: str) -> passes.Work:
     sequences = np.maximum(one["batch"] / (one["data"] * one["pipeline"]), 1.0)
     kept = np.where(one["kv_budget"] > 0, np.minimum(one["input"], one["kv_budget"]), one["input"])
-    context = kept if phase == "decode" else kept + 0.5 * one["output"]
+    # at a random moment a request in flight has E[L^2] / (2 E[L]) of its answer behind it (renewal theory)
+    context = kept if phase == "decode" else kept + 0.5 * one["output"] * (1.0 + one["output_spread"] ** 2)
     tokens = sequences * one["queries"]
     return passes.Work(tokens, tokens, sequences, one["queries"], context, np.ones_like(tokens))
 

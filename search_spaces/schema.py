@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias, T
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from cost_models.design import DTYPE_BYTES, PROCESSORS, TIERS
+from cost_models.design import DTYPE_BYTES, ENGINES, PROCESSORS, TIERS
 from cost_models.replacement import POLICIES
 from cost_models.speculation import MOST_NODES, PUBLISHED
 
@@ -122,6 +122,7 @@ if TYPE_CHECKING:
     Tier = str
     Policy = str
     Processor = str
+    Engine = str
 else:
 
     class Free:
@@ -144,6 +145,7 @@ else:
     Tier = Literal[TIERS]
     Policy = Literal[POLICIES]
     Processor = Literal[PROCESSORS]
+    Engine = Literal[("", *ENGINES)]
 
 LayerSet = Annotated[
     Annotated[list[Whole], Field(min_length=1), Tag("<value>")]
@@ -260,6 +262,9 @@ class ServingSpec(Strict):
     input_tokens: Free[Count] = 4096
     output_tokens: Free[Count] = 512
     concurrency: Free[Count] = 8
+    request_rate: Free[Amount] = 0.0
+    output_spread: Free[Amount] = 0.0
+    engine: Named[Engine] = ""
     routed_experts_on: Named[Processor] = "accelerator"
     attention_on: Named[Processor] = "accelerator"
     kv_budget: Free[Whole] = 0

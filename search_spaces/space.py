@@ -243,9 +243,9 @@ _PLAIN_MODEL_FIELDS = ("medusa_heads", "weights_dtype", "experts_dtype", "tables
 _HOST_NAMES = ("cpu", "dram_tier", "cxl_tier", "ssd_tier", "remote_tier")
 _SERVING_NUMBERS = (
     "tensor_parallel", "expert_parallel", "data_parallel", "pipeline_parallel", "input_tokens",
-    "output_tokens", "concurrency", "routed_experts_on", "attention_on", "kv_budget", "kv_window", "kv_pooling",
-    "medusa_tree", "medusa_acceptance", "composition_tier", "composition_hot", "composition_popularity",
-    "composition_links", "composition_prefetch",
+    "output_tokens", "concurrency", "request_rate", "output_spread", "engine", "routed_experts_on", "attention_on",
+    "kv_budget", "kv_window", "kv_pooling", "medusa_tree", "medusa_acceptance", "composition_tier",
+    "composition_hot", "composition_popularity", "composition_links", "composition_prefetch",
 )  # fmt: skip
 
 

@@ -145,7 +145,7 @@ def vllm_flags(design: Design) -> list[str]:
     if model.moe and serving.expert_parallel != 1:
         flags.append("--enable-expert-parallel")
     flags.append(f"--max-model-len {_context(design)}")
-    if serving.concurrency:
+    if serving.concurrency and not serving.request_rate:
         # vLLM counts sequences per data-parallel rank
         flags.append(f"--max-num-seqs {-(-int(serving.concurrency) // int(serving.data_parallel))}")
     # vLLM refuses fewer tokens a step than sequences
@@ -175,7 +175,7 @@ def sglang_flags(design: Design) -> list[str]:
     if model.moe and serving.expert_parallel != 1:
         flags.append(f"--ep-size {serving.expert_parallel}")
     flags.append(f"--context-length {_context(design)}")
-    if serving.concurrency:
+    if serving.concurrency and not serving.request_rate:
         flags.append(f"--max-running-requests {serving.concurrency}")
     flags.append(f"--chunked-prefill-size {serving.prefill_chunk}")
     if model.dtype("kv") in _KV_TYPES:

@@ -8,6 +8,7 @@ import numpy as np
 import cost_models
 from codesign.export.charts import Swing
 from codesign.export.specification import Specification
+from cost_models import arrivals
 from cost_models.design import Design
 from cost_models.errors import InputError
 
@@ -46,13 +47,16 @@ def prices(specification: Specification) -> list[Swing]:
 
 def load(specification: Specification) -> list[dict[str, float | bool]]:
     """Figures at other numbers of sequences in flight: {concurrency, feasible, ttft_s, usd_per_mtok, ...}."""
-    concurrency = float(np.asarray(specification.design.serving.concurrency))
+    serving = specification.design.serving
+    concurrency = float(np.asarray(serving.concurrency))
+    if arrivals.are_open(serving):
+        concurrency = specification.document()["memory"]["concurrency"]
     rows: list[dict[str, float | bool]] = []
     for factor in (0.25, 0.5, 1, 2, 4):
         sequences = max(1, round(concurrency * factor))
         if concurrency < 1 or (rows and rows[-1]["concurrency"] == sequences):
             continue
-        design = _serving(specification.design, concurrency=sequences)
+        design = arrivals.closed(specification.design, sequences)
         document = replace(specification, design=design).document()
         rows.append(
             {

@@ -8,6 +8,7 @@ import pytest
 from cost_models import cases
 from cost_models.architecture import parameters
 from cost_models.catalogue import load_catalogue
+from cost_models.evaluation import evaluate
 from cost_models.fitting.measured import sampled
 from cost_models.operator_rows import COMPUTE_TYPE
 from cost_models.operators import context_bytes_per_token
@@ -51,7 +52,7 @@ def servers() -> dict[str, list[tuple[cases.Case, float]]]:
 
 def test_no_counted_server_computes_longer_than_time_passes(servers):
     for group, rows in servers.items():
-        if not rows[0][0].aside:
+        if rows[0][0].served != "set aside":
             assert max(_busy(*row) for row in rows) < 0.8, group
 
 
@@ -62,7 +63,24 @@ def test_the_server_set_aside_for_its_load_could_not_have_had_it(servers):
 
 def test_servers_set_aside_are_whole(servers):
     """A rule is about a server, never about single rows of it."""
-    aside = {group.rpartition(",")[0] for group, rows in servers.items() if rows[0][0].aside}
-    partly = {group.rpartition(",")[0] for group, rows in servers.items() if not rows[0][0].aside} & aside
+    aside = {group.rpartition(",")[0] for group, rows in servers.items() if rows[0][0].served == "set aside"}
+    partly = {
+        group.rpartition(",")[0] for group, rows in servers.items() if rows[0][0].served != "set aside"
+    } & aside
     # two engines, an old version and a new one, under one name
-    assert partly == {"qwen3-32b fp8, h100-sxm, trtllm", "qwen3-32b nvfp4, gb200, trtllm"}
+    assert partly == {"qwen3-32b fp8, h100-sxm, tensorrt-llm", "qwen3-32b nvfp4, gb200, tensorrt-llm"}
+
+
+def test_servers_in_waves_are_those_whose_first_tokens_wait_for_half_of_all_prompts(servers):
+    """By their published times to the first token alone: where all start together, that is half of what all take."""
+    for group, rows in servers.items():
+        shares = []
+        for case, ttft_ms in rows:
+            assert case.design is not None
+            result = evaluate(case.design, load_catalogue()).result()
+            count = float(result.memory.concurrency)
+            if count >= 16 and float(result.memory.running) == count:  # waits for no KV room
+                shares.append(ttft_ms * 1e-3 / (count * float(result.steps.prefill_s)))
+        in_waves = {bool(case.design.serving.waves) for case, _ in rows}
+        if len(shares) >= 10:
+            assert in_waves == {float(np.median(shares)) >= 0.5}, group

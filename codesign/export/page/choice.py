@@ -16,7 +16,8 @@ def tiles(document: Document) -> str:
     latency, cost, quality = document["latency"], document["cost"], document["quality"] or {}
 
     def within(*quantities: str) -> str:
-        error = doubt(latency["expected_error"], *quantities)
+        stated = [latency["expected_error"], latency.get("served_error")]
+        error = doubt(max((error for error in stated if error is not None), default=None), *quantities)
         return "" if error is None else f" <i>&plusmn; {percent(error)}</i>"
 
     rate = within("latency.output_tokens_per_s")
@@ -109,7 +110,10 @@ def _load(serving: Serving) -> list[tuple[str, str]]:
     parallel = ", ".join(f"{name} {getattr(serving, f'{name}_parallel')}" for name in degrees)
     tokens = f"{serving.input_tokens} tokens in, {serving.output_tokens} out"
     phase = f", {serving.phase} only" if serving.phase else ""
+    arriving = f"{serving.concurrency} sequences in flight per replica"
+    if serving.request_rate:
+        arriving = f"{serving.request_rate:g} requests a second"
     return [
         ("Parallel", parallel),
-        ("Load", f"{tokens}, {serving.concurrency} sequences in flight per replica{phase}"),
+        ("Load", f"{tokens}, {arriving}{phase}"),
     ]

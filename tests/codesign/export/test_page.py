@@ -89,13 +89,14 @@ def test_it_says_everything_that_a_board_asks(page: str) -> None:
     assert 'class="front"' in page
 
 
-def test_a_served_time_is_no_surer_than_its_measurements(page: str) -> None:
+def test_a_served_time_is_no_surer_than_its_measurements(page: str, specification: Specification) -> None:
     served = next(row for row in expected_errors() if row.quantity == "latency.tpot_s")
     assert doubt(0.01, "latency.tpot_s") == served.median > 0.01
     assert doubt(0.9, "latency.tpot_s") == 0.9
     assert doubt(None, "capex") is None
     tile = page.partition("<span>time per output token")[0].rpartition('class="tile"')[2]
-    assert f"&plusmn; {100 * served.median:.0f} %" in tile
+    stated = specification.document()["latency"]["served_error"]  # no engine is named
+    assert f"&plusmn; {100 * max(served.median, stated):.0f} %" in tile
 
 
 def test_a_finished_model_has_no_front(specification: Specification) -> None:
