@@ -15,7 +15,7 @@ from dashboard import controls, details, drawings, grid, interactions, layout, p
 from dashboard.designs import Designs
 from dashboard.desk import Desk
 from dashboard.drawings import AT_ONCE, LATER
-from dashboard.figures import flip, front, insight, parallel
+from dashboard.figures import flip, insight, marks, parallel
 from dashboard.shelf import Shelf
 from dashboard.view import View
 
@@ -152,7 +152,7 @@ def _said(desk: Desk, designs: Designs, view: View, event: dict[str, Any], stale
         "all": controls.values(designs, view, catalogue, controls.limited(desk.designs(View()))),
         # limits stand in the headings of the table too, as filters
         "filters": grid.filters(designs, view, event.get("filters") or {}),
-        "rings": front.rings(designs, view) if "rings" in stale and "front" not in stale else None,
+        "rings": marks.shapes(designs, view) if "rings" in stale and "front" not in stale else None,
         "refill": "table" in stale,
     }
 

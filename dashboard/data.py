@@ -23,7 +23,7 @@ from cost_models.errors import CodesignError, InputError
 from dashboard import phase, whatif
 from dashboard.columns import Column, describe
 from dashboard.designs import Designs
-from dashboard.figures.front import Reference
+from dashboard.figures.marks import Reference
 from dashboard.phase import Field
 from dashboard.recorded_figures import drift, recorded
 from dashboard.recoster import Recoster

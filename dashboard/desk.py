@@ -13,7 +13,7 @@ from cost_models.catalogue import Catalogue
 from cost_models.design import Design
 from cost_models.errors import CodesignError
 from dashboard.designs import Designs
-from dashboard.figures.front import Reference
+from dashboard.figures.marks import Reference
 from dashboard.phase import Field
 from dashboard.view import View
 

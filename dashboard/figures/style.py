@@ -58,8 +58,14 @@ def packed(values: NDArray[Any] | list[Any]) -> Any:
     array = np.asarray(values)
     if array.dtype.kind not in "fiu":
         return array.tolist()
-    array = array.astype("<f4" if array.dtype.kind == "f" else "<i4")
-    return {"dtype": array.dtype.str[1:], "bdata": base64.b64encode(array.tobytes()).decode()}
+    if array.dtype != np.uint8:
+        array = array.astype("<f4" if array.dtype.kind == "f" else "<i4")
+    shape = {"shape": ",".join(map(str, array.shape))} if array.ndim > 1 else {}
+    return {
+        "dtype": array.dtype.str[1:],
+        "bdata": base64.b64encode(np.ascontiguousarray(array).tobytes()).decode(),
+        **shape,
+    }
 
 
 def halves(colours: tuple[str, ...]) -> list[list[Any]]:

@@ -11,7 +11,7 @@ from cost_models.design import Design
 from dashboard import phase
 from dashboard.columns import Column, describe
 from dashboard.designs import Designs
-from dashboard.figures.front import Reference
+from dashboard.figures.marks import Reference
 from dashboard.view import View
 
 OBJECTIVES = {

@@ -1,14 +1,16 @@
 """The scatter: every design once, marks where they belong, names as text."""
 
+import base64
 from dataclasses import replace
 from typing import Any
 
 import made
+import numpy as np
 import pytest
 
 from dashboard.designs import Designs
-from dashboard.figures import front, parallel
-from dashboard.figures.front import Reference
+from dashboard.figures import front, parallel, points
+from dashboard.figures.marks import Reference
 from dashboard.view import View
 
 VIEW = View(x="tpot_s", y="bits_per_byte", z="none", colour="serving.tables.tier")
@@ -50,10 +52,15 @@ def test_points_outside_the_limits_stay_as_shadows_and_the_axes_stay_where_they_
 
 
 def test_many_designs_become_a_density_with_the_whole_front_on_top() -> None:
-    designs = made.designs(front.MOST_GL_POINTS + 1)
+    designs = made.designs(points.MOST_GL_POINTS + 1)
     figure = front.draw(designs, VIEW)
     assert {trace["type"] for trace in figure["data"]} == {"heatmap", "scatter"}  # no WebGL for the few left
     assert drawn(designs, VIEW) == sorted(designs.trials[designs.front].tolist())
+    z = next(trace for trace in figure["data"] if trace["type"] == "heatmap")["z"]
+    shades = np.frombuffer(base64.b64decode(z["bdata"]), z["dtype"])
+    beaten = int((designs.feasible & ~designs.front).sum())
+    assert z["shape"] == "120,120" and len(shades) == 120 * 120
+    assert 0 < np.count_nonzero(shades) <= beaten and shades.max() == 255
 
 
 def test_axes_carry_label_unit_and_which_way_is_better() -> None:
