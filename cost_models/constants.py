@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cost_models import yamlfile
+from cost_models import processors, yamlfile
 from cost_models.catalogue.names import distinct
 from cost_models.design import Flag, Name, Number
 
@@ -33,7 +33,7 @@ def fitted() -> dict[str, dict[str, dict[str, float]]]:
 @lru_cache(maxsize=64)
 def of(part: str) -> Constants:
     """Constants of one part by class; those that were not fitted on it are the prior's."""
-    prior, own = fitted()[PRIOR], fitted().get(part) or _measured(part)
+    prior, own = fitted()[PRIOR], fitted().get(part) or _measured(part) or processors.constants_of(part)
     # the products of a host are fitted with its two times as a root of squares
     own = {
         kind: {"exposed": 0.0, **values} if "exposed" in prior.get(kind, {}) else values
@@ -44,9 +44,17 @@ def of(part: str) -> Constants:
 
 @lru_cache(maxsize=1024)
 def key(accelerator: str) -> str:
-    """The part whose constants an accelerator has: itself, one with the same chip, or the prior."""
+    """The part whose constants an accelerator has: itself, one with the same chip, or the prior.
+
+    A processor's are its own too, since they depend on its cores, but not fitted on it.
+    """
     name = yamlfile.read(FILE).data["same_chip"].get(accelerator, accelerator)
-    return name if name in fitted() or _measured(name) else PRIOR
+    return name if is_fitted(name) or processors.constants_of(name) else PRIOR
+
+
+def is_fitted(name: str) -> bool:
+    """Whether constants were fitted on this very part."""
+    return name in fitted() or bool(_measured(name))
 
 
 def _measured(path: str) -> Constants:
@@ -99,6 +107,8 @@ def expected_error(accelerator: Name, varied: Flag = False) -> Number:
 
     def of_part(name: str) -> float:
         stated = userfile.expected_error(name) if userfile.is_path(name) else errors.get(name)
+        if stated is None and not is_fitted(key(name)) and processors.constants_of(name):
+            stated = processors.expected_error()
         return stated if stated is not None else errors.get(key(name), errors[PRIOR])
 
     each = np.vectorize(lambda name: of_part(str(name)), otypes=[float])

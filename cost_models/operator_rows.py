@@ -10,6 +10,7 @@ ROTARY = "rotary embedding, cache write"  # a kernel of its own in vLLM, SGLang 
 COMPUTE_TYPE = {
     "fp32": "bf16", "bf16": "bf16", "fp16": "bf16", "fp8": "fp8", "int8": "fp8",
     "mxfp4": "fp4", "nvfp4": "fp4", "int4": "fp4",
+    "q8_0": "fp8", "q4_k_m": "fp4",
 }  # fmt: skip
 
 Row = dict[str, Any]

@@ -82,7 +82,7 @@ def accelerator_row(name: str, entry: Tree, root: Tree, dram_price: float) -> Ro
     r = Reader(name, entry, root)
     is_cpu, unified = r.text("kind") == "cpu", r.text("kind") in ("cpu", "unified")
     memory_type = r.text("memory_type")
-    v: dict[str, float] = {"is_cpu": is_cpu, "unified": unified, "fitted": constants.key(name) == name}
+    v: dict[str, float] = {"is_cpu": is_cpu, "unified": unified, "fitted": constants.is_fitted(name)}
     v["machine"] = r.text("price_includes") == "machine"
     v["hosted"] = is_cpu or v["machine"] or r.text("price_includes") == "host"
     v["included_memory"] = r.figure("included_memory") or 0.0
