@@ -15,6 +15,7 @@ from cost_models.design import Flag, Name, Number
 
 FILE = Path(__file__).parent / "fitting" / "constants.yaml"
 ENGINES_FILE = FILE.with_name("engines.yaml")
+STATED_FILE = FILE.with_name("stated.yaml")
 PRIOR = "prior"
 
 Constants = dict[str, dict[str, float]]  # operator class -> constant -> value
@@ -33,7 +34,7 @@ def fitted() -> dict[str, dict[str, dict[str, float]]]:
 @lru_cache(maxsize=64)
 def of(part: str) -> Constants:
     """Constants of one part by class; those that were not fitted on it are the prior's."""
-    prior, own = fitted()[PRIOR], fitted().get(part) or _measured(part) or processors.constants_of(part)
+    prior, own = fitted()[PRIOR], fitted().get(part) or _measured(part) or _not_fitted(part)
     # the products of a host are fitted with its two times as a root of squares
     own = {
         kind: {"exposed": 0.0, **values} if "exposed" in prior.get(kind, {}) else values
@@ -46,10 +47,16 @@ def of(part: str) -> Constants:
 def key(accelerator: str) -> str:
     """The part whose constants an accelerator has: itself, one with the same chip, or the prior.
 
-    A processor's are its own too, since they depend on its cores, but not fitted on it.
+    A processor's are its own too, since they depend on its cores, but not fitted on it; and what a vendor states.
     """
     name = yamlfile.read(FILE).data["same_chip"].get(accelerator, accelerator)
-    return name if is_fitted(name) or processors.constants_of(name) else PRIOR
+    return name if is_fitted(name) or _not_fitted(name) else PRIOR
+
+
+def _not_fitted(name: str) -> Constants:
+    """Constants of a part's own that were not fitted on it: stated by its vendor, or of processors; else empty."""
+    stated: dict[str, Constants] = yamlfile.read(STATED_FILE).data["accelerators"]
+    return stated.get(name) or processors.constants_of(name)
 
 
 def is_fitted(name: str) -> bool:

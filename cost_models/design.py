@@ -286,7 +286,8 @@ class TrainingRun:
 
     tokens: of text, 0: tokens_per_parameter for each active parameter. sequences, length: of an optimizer step.
     dtype: of weights and products, "bf16" or "fp8". tables: "hbm", sharded with their rows sent all to all, or "dram",
-    in host memory; "": whichever is faster.
+    in host memory; "": whichever is faster. nodes_per_token: on which a token's experts lie at most, by node-limited
+    routing; 0: on any.
     """
 
     system: System = field(default_factory=_training_system)
@@ -296,6 +297,7 @@ class TrainingRun:
     length: int = 4096
     dtype: str = "bf16"
     tables: str = ""
+    nodes_per_token: int = 0
 
 
 @dataclass(frozen=True)

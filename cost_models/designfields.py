@@ -226,6 +226,7 @@ TRAINING = {
     "length": _integer(1, 1e9),
     "dtype": Rule("text", choices=("bf16", "fp8")),
     "tables": Rule("text", choices=("hbm", "dram"), null=""),
+    "nodes_per_token": _integer(0, 1e6),
 }
 
 LIMITS = {

@@ -5,7 +5,7 @@ model:   {config: FILE} or {preset: NAME}, each with *_dtype, mtp_loaded (served
 system:  accelerator, accelerators, nodes, hbm_gib, host: {*_gib, ssd_drives, cpu, *_tier}
 serving: parallel degrees, phase, tokens, concurrency or request_rate, output_spread, waves, engine,
          tables: {tier, prefetch, sharing, traffic, cache}
-training: {tokens, tokens_per_parameter, sequences, length, dtype, tables, system: as above}         from scratch
+training: {tokens, tokens_per_parameter, sequences, length, dtype, tables, nodes_per_token, system: as above}
 limits:  ttft_s, tpot_s, power_w, capex_usd, usd_per_mtok, bits_per_byte
 prices:  {scenario: NAME, set: {KEY: VALUE}}     what the figures were computed with (written by an export)
 quality: {bits_per_byte, standard_error, fidelity}                 what was trained (written by an export)

@@ -20,5 +20,4 @@ class Engine:
     host_kernel_memory: (
         Number  # share of DRAM's streaming rate that expert and attention kernels of a processor reach
     )
-    host_kernel_compute: Number  # share of a processor's bf16 peak, likewise
     host_handover: Number  # s, an operator given to the processors and its result waited for

@@ -6,9 +6,9 @@ operator of a layer takes, for the u groups of ranks that share the processors o
     experts     u hypot(F / P, B / W) + 2 T h / link + handover, less what the shared experts take meanwhile
     attention   u max(F / P, B / W) + (queries, keys, values, outputs) / link + handover
 
-with F FLOPs, B bytes of woken experts or of the cache, P and W what kernels of a processor reach of its bf16 peak and
-of its DRAM's streaming rate (catalogue/serving.yaml), T tokens of width h in bf16. Sources of the division of work:
-KTransformers (github.com/kvcache-ai/ktransformers) for experts, NEO (arXiv 2411.01142) and FastDecode (arXiv
+with F FLOPs, B bytes of woken experts or of the cache, P what expert kernels reach on the processors (processors.py),
+W their share of DRAM's streaming rate (catalogue/serving.yaml), T tokens of width h in bf16. Sources of the division of
+work: KTransformers (github.com/kvcache-ai/ktransformers) for experts, NEO (arXiv 2411.01142) and FastDecode (arXiv
 2403.11421) for attention.
 
 A prompt reads all experts anyway, so they may as well be streamed over the links and computed by the accelerators:
@@ -89,7 +89,7 @@ def columns(model: Model, serving: Serving, parts: Parts) -> dict[str, Number]:
     values: dict[str, Number] = {
         "experts": np.multiply(experts, 1.0),
         "attention": np.multiply(attention, 1.0),
-        "flops": engine.host_kernel_compute * parts.node.cpu_flops,
+        "flops": parts.node.cpu_flops,
         "bandwidth": engine.host_kernel_memory * dram.stream_bandwidth,
         "stream": dram.stream_bandwidth,
         "link": parts.accelerator.host_link_bandwidth,

@@ -76,7 +76,7 @@ class Node:
     embodied_kg: Number
     numa_nodes: Number = 2
     accelerators: Number = 1
-    cpu_flops: Number = 0.0  # bf16 peak of all processors of the node
+    cpu_flops: Number = 0.0  # FLOP/s that expert kernels reach on all processors of the node
     cpu_j_per_flop: Number = 0.0  # core only; memory energy is separate
 
 

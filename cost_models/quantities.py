@@ -135,12 +135,11 @@ def _medusa_loses(design: Design | None, catalogue: Catalogue, arguments: dict[s
 
 
 def _footprint(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:
-    """Machines that hold as hot experts what so many TiB of one machine's lower memory hold."""
+    """Machines whose accelerator memory, with nothing held back, has room for the experts that so many TiB hold."""
     one = _needed(design)
     size = composition.expert_bytes(one.model)
-    all_of = np.floor(arguments["host_tib"] * 2**40 / size)
-    hot = evaluate(one, catalogue)["composition.hot_experts"]
-    return float(np.ceil(all_of / hot))
+    near = catalogue.parts(one.system).accelerator.memory_bytes * one.system.accelerators
+    return float(np.ceil(np.floor(arguments["host_tib"] * 2**40 / size) / np.floor(near / size)))
 
 
 def _fits(design: Design | None, catalogue: Catalogue, arguments: dict[str, Any]) -> float:

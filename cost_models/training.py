@@ -44,11 +44,15 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Batch:
-    """What one optimizer step trains on: `sequences` of `length` tokens in all, `micro` per accelerator at once."""
+    """What one optimizer step trains on: `sequences` of `length` tokens in all, `micro` per accelerator at once.
+
+    nodes_per_token: on which a token's experts lie at most; 0: on any.
+    """
 
     sequences: int = 32
     length: int = 4096
     micro: int = 1
+    nodes_per_token: int = 0
 
 
 @dataclass(frozen=True)
@@ -225,9 +229,11 @@ def _rows(design: Design, batch: Batch, tables: str) -> _Rows:
 def _to_experts(design: Design, batch: Batch) -> tuple[float, float]:
     """Bytes that one accelerator sends to experts and back in a micro step; of these those that could leave its node.
 
-    A token is sent to each of its experts, but to another node at most once (arXiv 2412.19437, section 3.2.2).
+    A token is sent to each of its experts, but to another node at most once (arXiv 2412.19437, section 3.2.2), and to
+    no more nodes than routing allows (section 2.1.2).
     """
     model, nodes = design.model, float(np.asarray(design.system.nodes))
+    nodes = min(nodes, batch.nodes_per_token or nodes)
     if model.moe is None:
         return 0.0, 0.0
     layers = sum(len(group.layers) for group in layer_groups(model) if group.experts)

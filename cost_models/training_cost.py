@@ -69,7 +69,7 @@ def training_cost(model: Model, run: TrainingRun, catalogue: Catalogue) -> Train
     kinds = ("gathered", "stay") if model.moe is not None else ("gathered",)
     best: tuple[tuple[float, float], TrainingCost] | None = None
     for micro in counts:
-        batch = Batch(run.sequences, run.length, micro)
+        batch = Batch(run.sequences, run.length, micro, run.nodes_per_token)
         for tables in places:
             for experts in kinds:
                 found = train(design, batch, catalogue, tables or "hbm", experts)

@@ -202,7 +202,7 @@ def _training(spec: SpaceFile, objectives: tuple[str, ...], document: Document) 
     host = Host(dram_bytes=own.dram_gib * GIB, ssd_bytes=own.ssd_gib * GIB, ssd_drives=own.ssd_drives)
     return TrainingRun(
         System(own.accelerator, own.accelerators, own.nodes, host), own.tokens or 0.0, own.tokens_per_parameter,
-        own.sequences, own.length, own.dtype, own.tables or "",
+        own.sequences, own.length, own.dtype, own.tables or "", own.nodes_per_token,
     )  # fmt: skip
 
 

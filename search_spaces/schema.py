@@ -298,6 +298,7 @@ class TrainingSpec(Strict):
     length: Count = 4096
     dtype: Literal["bf16", "fp8"] = "bf16"
     tables: Literal["hbm", "dram"] | None = None
+    nodes_per_token: Whole = 0
 
     @model_validator(mode="after")
     def _divides(self) -> "TrainingSpec":

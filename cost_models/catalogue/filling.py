@@ -14,9 +14,9 @@ from cost_models.errors import InputError
 FIELDS = (
     "peak_bf16", "peak_fp8", "peak_fp4", "memory", "memory_bandwidth", "host_link", "zero_copy",
     "host_read_latency", "scale_up", "scale_up_group", "tdp", "idle", "price", "core_bf16",
-    "core_fp8", "core_fp4", "memory_energy", "embodied", "unified", "is_cpu", "fitted", "hosted", "machine",
-    "memory_price", "memory_embodied", "memory_static", "included_memory", "channels", "socket_price",
-    "hbm_latency", "hbm_random_share", "die_area", "wafer_price", "defects",
+    "core_fp8", "core_fp4", "memory_energy", "embodied", "unified", "is_cpu", "kernel_flops", "fitted",
+    "hosted", "machine", "memory_price", "memory_embodied", "memory_static", "included_memory", "channels",
+    "socket_price", "hbm_latency", "hbm_random_share", "die_area", "wafer_price", "defects",
 )  # fmt: skip
 
 
@@ -83,10 +83,12 @@ def accelerator_row(name: str, entry: Tree, root: Tree, dram_price: float) -> Ro
     is_cpu, unified = r.text("kind") == "cpu", r.text("kind") in ("cpu", "unified")
     memory_type = r.text("memory_type")
     v: dict[str, float] = {"is_cpu": is_cpu, "unified": unified, "fitted": constants.is_fitted(name)}
+    kernels = constants.of(constants.key(name))["experts_bf16"] if is_cpu else {"compute": 0.0}
     v["machine"] = r.text("price_includes") == "machine"
     v["hosted"] = is_cpu or v["machine"] or r.text("price_includes") == "host"
     v["included_memory"] = r.figure("included_memory") or 0.0
     _peaks(r, v)
+    v["kernel_flops"] = kernels["compute"] * v["peak_bf16"]
     v["memory"] = r.need("memory")
     v["memory_bandwidth"] = r.need("memory_bandwidth")
     v["memory_energy"] = r.common("energy", "device_memory", memory_type)

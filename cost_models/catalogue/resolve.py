@@ -268,7 +268,7 @@ class Catalogue:
             embodied_kg=around * node["embodied"],
             numa_nodes=sockets,
             accelerators=per_node,
-            cpu_flops=sockets * c["peak_bf16"],
+            cpu_flops=sockets * c["kernel_flops"],
             cpu_j_per_flop=c["core_bf16"],
         )
 

@@ -123,3 +123,14 @@ def test_a_design_file_carries_it(tmp_path) -> None:
 def test_sequences_that_do_not_divide_are_refused() -> None:
     with pytest.raises(InputError, match=r"training\.sequences must be a multiple"):
         training_cost(read_model("moe-27b"), TrainingRun(sequences=63), CATALOGUE)
+
+
+def test_node_limited_routing_sends_less_between_nodes():
+    """A token's experts on four of eight nodes at most (arXiv 2412.19437, section 2.1.2)."""
+    model = read_model("deepseek-v3")
+    system = System(accelerator="h800", accelerators=64, nodes=8)
+    found = [
+        train(Design(model, system), Batch(64, 4096, 1, limit), CATALOGUE, experts="stay").terms["links"][0]
+        for limit in (0, 4, 8)
+    ]
+    assert found[1] < found[0] == found[2]
