@@ -68,12 +68,15 @@ def _fits(design: Design, one: Evaluation) -> Answer:
     broken = {name: float(amount) for name, amount in one.violations.items() if amount > 0}
     left = f"{form.count(one['memory.kv_tokens'])} KV tokens remain per accelerator"
     served = form.sequences(one["memory.concurrency"]) + " per replica"
+    asked = ""
     if arrivals.are_open(design.serving):
         rate = float(np.asarray(design.serving.request_rate))
         able = rate - float(one["violations.requests"])
-        served += f" ({rate:,.4g} of at most {able:,.4g} requests a second)"
+        asked = f"; of {rate:,.4g} requests a second it can answer {min(rate, able):,.4g}, and {able:,.4g} at most"
     if not broken:
-        sentence = f"Yes: {left} ({form.size(one['memory.kv_bytes_available'])}), and it serves {served}."
+        sentence = (
+            f"Yes: {left} ({form.size(one['memory.kv_bytes_available'])}), and it serves {served}{asked}."
+        )
     else:
         uneven = layout_reasons(design)
         amounts = [
@@ -82,7 +85,7 @@ def _fits(design: Design, one: Evaluation) -> Answer:
             if name != "layout" or not uneven
         ]
         said = [*(["it breaks " + ", ".join(amounts)] if amounts else []), *uneven]
-        sentence = f"No: {'; '.join(said)}; {left}."
+        sentence = f"No: {'; '.join(said)}{asked}; {left}."
     return Answer("Does it fit, and how many KV tokens are left?", sentence)
 
 

@@ -55,5 +55,5 @@ def amount(name: str, amount: float) -> str:
     if name in ("hbm", "kv", "dram", "cxl", "ssd", "remote"):
         return size(amount)
     if name == "requests":
-        return f"{amount:,.3g} a second"
+        return f"{amount:,.4g} a second"
     return time(amount) if name.endswith("_s") else f"{amount:,.3g}"

@@ -3,7 +3,7 @@
 By Little's law n - d = rate x T(n), for each replica: T(n), seconds from end to end of a request among n, grows with n,
 since steps take longer and more prompts interrupt. d, its data-parallel ranks, since a request that arrives sees the
 mean of the others and itself (Poisson arrivals see time averages; Wolff, Operations Research 30, 1982). Requests are
-answered as fast as they come while n fits into the KV cache; the most a replica answers is n / T(n) at the most that fit.
+answered as fast as they come while n fits into the KV cache; a replica answers at most n / T(n) at the n that fits.
 """
 
 from collections.abc import Callable

@@ -128,7 +128,7 @@ def _write(found: dict[str, dict[str, float]]) -> None:
         "# error: of TPOT, the larger of two: the median of servers, each with constants fitted to the others of its",
         "# engine; and the mean over servers that nothing is fitted to. generic: with no engine named, host.step_s of",
         "# constants.yaml, which is fitted to none of them.",
-        "source: measured servers of dense models, references/served_dense.yaml (fitted) and served_fresh.yaml (held out)",
+        "source: measured servers of dense models, references/served_dense.yaml, and served_fresh.yaml (held out)",
         f"date: {datetime.date.today().isoformat()}",
         "engines:",
     ]

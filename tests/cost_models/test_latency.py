@@ -326,3 +326,32 @@ def test_plans_hold_every_operator_once() -> None:
             rows = sorted(row for part in parts for members in part.members for row in members)
             assert rows == np.flatnonzero(getattr(table, phase)).tolist()
         assert set(table.compute) <= set(COMPUTE_TYPES)
+
+
+def test_an_engine_adds_its_host_time_and_each_request_its_own() -> None:
+    parts, model = load_catalogue().parts(System()), read_model("llama-3.1-8b")
+    own = constants.engines()["vllm"]
+    for count in (1, 64):
+        serving = Serving(concurrency=count, engine="vllm")
+        assert latency.steps(model, serving, parts).host_s == own["step_s"] + own["request_s"] * count
+    names = np.array(["", "vllm", "tensorrt-llm", "sglang"])
+    many = latency.steps(model, Serving(concurrency=64, engine=names), parts)
+    for i, name in enumerate(names.tolist()):
+        assert many.host_s[i] == latency.steps(model, Serving(concurrency=64, engine=name), parts).host_s
+
+
+def test_waves_halve_interruptions_and_delay_first_tokens(h100: Parts) -> None:
+    serving, model = Serving(concurrency=33, output_tokens=257), read_model("llama-3.1-8b")
+    steps = latency.steps(model, serving, h100)
+    even = latency.estimate(steps)
+    waves = latency.estimate(replace(steps, serving=replace(serving, waves=True)))
+    assert even.tpot_s - waves.tpot_s == pytest.approx(16 / 256 * steps.prefill_s)
+    assert waves.ttft_s == pytest.approx(17 * steps.prefill_s + steps.host_s)
+
+
+def test_answers_of_unlike_length_hold_longer_caches(h100: Parts) -> None:
+    """With lengths as of an exponential distribution a request in flight has a mean answer behind it, not half."""
+    model, serving = read_model("llama-3.1-8b"), Serving(input_tokens=100, output_tokens=2000, concurrency=64)
+    spread = latency.steps(model, replace(serving, output_spread=1.0), h100)
+    longer = latency.steps(model, replace(serving, input_tokens=1100), h100)
+    assert spread.decode_step_s == longer.decode_step_s > latency.steps(model, serving, h100).decode_step_s
