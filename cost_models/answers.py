@@ -239,6 +239,6 @@ def _loading(design: Design, result: Result, one: Evaluation) -> Answer:
             first = f" A first request with an empty cache takes {form.time(empty['latency.ttft_s'])}."
     return Answer(
         "How long until the first answer?",
-        f"Loading {form.size(ranks + held)} per node takes {seconds:,.0f} s from drives of "
+        f"Loading {form.size(ranks + held)} per node takes {form.time(seconds)} from drives of "
         f"{drives / 1e9:.0f} GB/s{stated}.{first}",
     )

@@ -82,18 +82,20 @@ def hidden(design: Design, result: Result) -> Answer:
         time, stall, window = (float(np.asarray(x)) for x in (reads.time_s, reads.stall_s, reads.window_s))
         if time == 0:
             continue
-        share = stall / max(float(np.asarray(step)), 1e-12)
-        if stall == 0:
+        share = f"{100 * stall / max(float(np.asarray(step)), 1e-12):.1f} % of it"
+        # what the host takes to start reads of disks or of other nodes is waited for whatever the window
+        starts = chunks * float(np.asarray(result.parts.engine.host_step))
+        starts *= any(np.any(reads.tier_reads.get(tier, 0.0)) for tier in ("ssd", "remote"))
+        if stall <= starts * (1 + 1e-9):
             each = " for each layer with tables" if sets > 1 else ""
             own = form.time(time / sets / chunks)
-            said.append(
-                f"in a {name} yes, {own} of reads{each} against a first window of {form.time(window)}"
-            )
+            yes = f"in a {name} yes, {own} of reads{each} against a first window of {form.time(window)}"
+            host = f", but the {name} waits {form.time(stall)} ({share}) while the host starts them"
+            said.append(yes + (host if stall else ""))
         else:
-            said.append(
-                f"in a {name} not all: {form.time(time)} of reads, and the {name} waits {form.time(stall)} "
-                f"({100 * share:.1f} % of it)"
-            )
+            late = f"{form.time(stall - starts)} of {form.time(time)} of reads come late"
+            late += f" and the host takes {form.time(starts)} to start them" if starts else ""
+            said.append(f"in a {name} not all: {late}, so that the {name} waits {form.time(stall)} ({share})")
     mode = "" if np.all(design.serving.tables.prefetch) else " Rows are not prefetched."
     return Answer("Is the lookup hidden behind the layers before it?", form.sentence(said) + mode)
 
