@@ -39,6 +39,10 @@ _MATRIX_PER_VECTOR = 8.0  # peak of AMX over that of AVX-512 in bf16, 1,024 and 
 _EXPECTED_ERROR = 0.4  # mean over the 35 published figures of references/processors*.yaml
 
 
+# Seconds of rows from F / PEAK, B / STREAM and constants.
+Time = Callable[[Floats, Floats, Values], Floats]
+
+
 def rows(kind: str, *types: str) -> dict[str, Floats]:
     """Columns of the measured rows of a kind, of some weight types where there are several."""
     with _ROWS.open(newline="", encoding="utf-8") as file:
@@ -58,14 +62,16 @@ def fit_all() -> dict[str, Fit]:
     def entry(
         name: str,
         read: dict[str, Floats],
-        time: Callable[[Floats, Floats, Values], Floats],
+        time: Time,
         start: Values,
         fixed: Values,
     ) -> None:
         compute, memory = read["flops"] / PEAK, read["bytes"] / STREAM
         fitted = fit(lambda values: time(compute, memory, values), read["seconds"], start, fixed)
         # no more than all of the shorter time is seen; what looks faster than reading in order is in a cache
-        above = {key: 1.0 for key in ("exposed", "memory") if key in start and fitted.values[key] > 1.0}
+        above: Values = {
+            key: 1.0 for key in ("exposed", "memory") if key in start and fitted.values[key] > 1.0
+        }
         if above:
             start = {key: value for key, value in start.items() if key not in above}
             fitted = fit(
@@ -80,12 +86,8 @@ def fit_all() -> dict[str, Fit]:
             {"overhead_s": 2e-6, "compute": 0.4, "memory": 0.8, "exposed": 0.5}, {"step_s": 0.0},
         )  # fmt: skip
         moe = rows("moe", *types)
-        moved = moe["choices"] * moe["hidden"] / STREAM
         entry(
-            f"experts_{compute}", moe,
-            lambda f, b, v, moe=moe, moved=moved: (
-                rooflines.experts(f, b, moved * v["bytes_per_row_value"], v, moe["awake"]).time_s
-            ),
+            f"experts_{compute}", moe, _experts(moe),
             {"overhead_s": 1e-5, "compute": 0.4, "memory": 0.8, "per_expert_s": 1e-6},
             {"bytes_per_row_value": 8.0, "bytes_per_choice_value": 0.0, "tiled": 0.0},
         )  # fmt: skip
@@ -104,6 +106,14 @@ def fit_all() -> dict[str, Fit]:
         {"overhead_s": 2e-7, "memory": 1.0}, {},
     )  # fmt: skip
     return found
+
+
+def _experts(moe: dict[str, Floats]) -> Time:
+    """Times of expert blocks, which also gather and add up a row for each choice."""
+    moved = moe["choices"] * moe["hidden"] / STREAM
+    return lambda compute, memory, values: (
+        rooflines.experts(compute, memory, moved * values["bytes_per_row_value"], values, moe["awake"]).time_s
+    )
 
 
 def main() -> None:
