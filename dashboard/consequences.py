@@ -30,7 +30,7 @@ def changed(before: Designs, after: Designs) -> str:
     broken = before.feasible & ~after.feasible
     if broken.any():
         parts.append(f"{words.many(int(broken.sum()), 'design')} now {'breaks' if broken.sum() == 1 else 'break'} "
-                     f"{', '.join(_reasons(after, broken)[:2]) or 'a limit'} of the space")  # fmt: skip
+                     f"the space's {' or '.join(_reasons(after, broken)[:2]) or 'limits'}")  # fmt: skip
     parts += [
         shift for name in words.NAMING[:3] if name in after.columns if (shift := _shift(before, after, name))
     ]

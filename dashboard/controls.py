@@ -239,7 +239,7 @@ def saved(view: View) -> list[Any]:
 
 def flip_axes(designs: Designs, view: View) -> html.Div:
     """Which two quantities span the phase diagram, and whose winner colours it."""
-    quantities = [{"value": q.name, "label": f"{q.label} ({q.unit})"} for q in whatif.QUANTITIES.values()]
+    quantities = [{"value": q.name, "label": q.label} for q in whatif.QUANTITIES.values()]
     choices = [{"value": c.name, "label": c.label} for c in designs.named("parameter")]
     chosen = view.flip_of or (choices[0]["value"] if choices else "")
     return html.Div(

@@ -246,9 +246,10 @@ def _confirmed(record: Record, trial: int) -> dict[str, Any]:
     """Fidelity -> what `codesign confirm` found of a trial's model."""
     model, found = record.trial(trial).user_attrs.get("model"), {}
     for fidelity, document in (record.attributes.get("confirmed") or {}).items():
-        for entry in document.get("models") or []:
+        entries = document.get("models") or []
+        for entry in entries:
             if model is not None and entry.get("model") == model:
-                found[fidelity] = entry
+                found[fidelity] = {**entry, "of": sum(bool(one.get("confirmed")) for one in entries)}
     return found
 
 

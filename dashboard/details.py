@@ -42,7 +42,7 @@ def panel(designs: Designs, view: View, document: dict[str, Any], parts: dict[st
                 html.Button("Report", title="A self-contained HTML report", **act("report", trial)),
                 dcc.Clipboard(content=f"codesign export {quote(designs.study)} --trial {trial} --out design-{trial}",
                               title="Copy the export command", className="clip"),
-                html.Span("command", className="note"),
+                html.Span("copy export command", className="note"),
             ],
             className="buttons",
         ),

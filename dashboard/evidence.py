@@ -26,7 +26,9 @@ def _confirmed(found: dict[str, dict[str, Any]]) -> list[Any]:
             lines.append(f"Trained again at fidelity {fidelity}: {entry.get('stopped') or 'no result'}.")
             continue
         low, high = now["rank_range"]
-        ranks = f"rank {now['rank']}" + (f" (noise allows {low} to {high})" if low != high else "")
+        ranks = f"rank {now['rank']}{' of ' + str(entry['of']) if 'of' in entry else ''}" + (
+            f" (noise allows {low} to {high})" if low != high else ""
+        )
         loss = (
             f"{significant(now['bits_per_byte'], 4)} ± {significant(now['standard_error'], 2)} bits per byte"
         )

@@ -11,7 +11,7 @@ from dashboard import controls, details, grid, words
 from dashboard.columns import FIGURES, readable
 from dashboard.designs import Designs
 from dashboard.drawings import AT_ONCE, LATER
-from dashboard.figures.insight import Card
+from dashboard.figures.card import Card
 from dashboard.figures.style import Figure
 from dashboard.parts import figure, named
 from dashboard.scale import Scale

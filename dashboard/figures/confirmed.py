@@ -3,7 +3,7 @@
 from typing import Any
 
 from dashboard.figures import style
-from dashboard.figures.insight import Card
+from dashboard.figures.card import Card
 from dashboard.view import View
 from dashboard.words import many
 
@@ -57,7 +57,7 @@ def _reading(document: dict[str, Any], again: list[dict[str, Any]], seeds: int) 
     best = again[0]
     parts = [
         f"{len(again)} models of the front trained again at fidelity {document['fidelity']} with "
-        f"{seeds} other {'seed' if seeds == 1 else 'seeds'}: {moved} changed rank by more than the noise allows",
+        f"{seeds} other {'seed' if seeds == 1 else 'seeds'}: {moved or 'none'} changed rank beyond the noise",
         f"best is {_trial(best)}, which the search had at rank {best['searched']['rank']}",
     ]
     if document.get("rank_correlation") is not None:

@@ -8,7 +8,7 @@ from cost_models import tables
 from cost_models.design import Design
 from cost_models.traffic import Profile
 from dashboard.figures import style
-from dashboard.figures.insight import Card
+from dashboard.figures.card import Card
 from dashboard.view import View
 
 _POLICIES = (("lru", "LRU", "solid"), ("s3-fifo", "S3-FIFO", "dash"))

@@ -7,7 +7,7 @@ from cost_models import read_model
 from cost_models.design import Design, Serving, TablePlacement
 from cost_models.traffic import Profile
 from dashboard.figures import traffic
-from dashboard.figures.insight import Card
+from dashboard.figures.card import Card
 from dashboard.view import View
 
 
