@@ -65,7 +65,7 @@ class Line:
             return
         self._said = time.monotonic()
         if self.terminal:  # a line that wraps cannot be replaced
-            text = text[: shutil.get_terminal_size().columns - 1]
+            text = fitted(text, shutil.get_terminal_size().columns - 1)
         end = "" if self.terminal else "\n"
         print(f"\r{text}\x1b[K" if self.terminal else text, end=end, file=sys.stderr, flush=True)
 
@@ -85,6 +85,7 @@ class Progress:
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._at_start: int | None = None
         self._volumes: list[float] = []
+        self._drawn = -1  # proposals when the last of them was added
         self._started = time.monotonic()
 
     def __enter__(self) -> "Progress":
@@ -115,24 +116,34 @@ class Progress:
         self._shown.show(self._line(now), at_once=True)
 
     def _line(self, now: dict[str, Any]) -> str:
+        """The most important first: a narrow terminal shows the beginning."""
         parts = [f"{now['proposed']}/{self._task.trials} proposed"]
         if self._space.quality:
             parts.append(f"{now['trainings']} trained")
-        parts += [f"{now['feasible']} designs", f"front {len(now['front'])}"]
-        if now["hypervolume"] is not None:
-            self._volumes.append(now["hypervolume"])
-            parts.append(f"hypervolume {now['hypervolume']:.4g} {sparkline(self._volumes)}")
-        if now["best"]:
-            best = ", ".join(figure(name, found["value"]) for name, found in now["best"].items())
-            parts.append(f"best {best}")
         done = now["proposed"] - (self._at_start or 0)
         elapsed = time.monotonic() - self._started
-        if done > 0 and now["proposed"] < self._task.trials:
+        if done > 0 and now["proposed"] < self._task.trials and not self._done.is_set():
             left = elapsed / done * (self._task.trials - now["proposed"])
             parts.append(f"{duration(left)} left")
         else:
             parts.append(f"{duration(elapsed)} so far")
+        parts.append(f"front {len(now['front'])} of {now['feasible']} designs")
+        if now["hypervolume"] is not None:
+            if now["proposed"] != self._drawn:
+                self._volumes.append(now["hypervolume"])
+                self._drawn = now["proposed"]
+            parts.append(f"hypervolume {now['hypervolume']:.4g} {sparkline(self._volumes)}")
+        if now["best"]:
+            best = ", ".join(figure(name, found["value"]) for name, found in now["best"].items())
+            parts.append(f"best {best}")
         return ", ".join(parts)
+
+
+def fitted(text: str, width: int) -> str:
+    """As many whole parts of a text as a width holds: half a number would be another number."""
+    if len(text) <= width:
+        return text
+    return text[: width - 1].rpartition(", ")[0][: width - 1] + "…"
 
 
 def duration(seconds: float) -> str:

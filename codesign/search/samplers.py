@@ -1,5 +1,6 @@
 """Samplers by name: codesign's own, and Optuna's."""
 
+import warnings
 from typing import Any
 
 import optuna
@@ -25,6 +26,15 @@ def by_name(
     name: str, space: Space, catalogue: cost_models.Catalogue, seed: int | None, startup: int
 ) -> BaseSampler:
     """The sampler of a name. Raises InputError for an unknown one."""
+    with warnings.catch_warnings():
+        # what of Optuna is experimental is for us to know, not for who names a sampler
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return _by_name(name, space, catalogue, seed, startup)
+
+
+def _by_name(
+    name: str, space: Space, catalogue: cost_models.Catalogue, seed: int | None, startup: int
+) -> BaseSampler:
     if name == DEFAULT:
         return CompletionSampler(space, catalogue, seed, startup)
     if name == "group-pso":

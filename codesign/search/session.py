@@ -19,6 +19,7 @@ from codesign.search.distributions import random_value
 from codesign.search.landscape import Landscape
 from codesign.search.progress import Progress, snapshot
 from codesign.search.reference import settle
+from codesign.search.runner import MOST_INFEASIBLE, count_proposed
 from codesign.search.samplers import DEFAULT, NAMES
 from codesign.search.scoring import QUALITY
 from codesign.search.workers import Crew, Task, beside, work
@@ -95,6 +96,7 @@ def run(
             scenario=kept.get("scenario"), overrides=kept.get("overrides") or {},
             executor=executor, at_once=workers if executor != executors.LOCAL else 1,
         )  # fmt: skip
+        before = count_proposed(record.get_trials(deepcopy=False))
         shown = Progress(task) if progress else contextlib.nullcontext()
         with shown:
             noise.measured(space, proxy.Store(store))
@@ -112,8 +114,21 @@ def run(
         "study": study, "storage": storage, "trainings": final["trainings"], "trials": final["trials"],
         "feasible": final["feasible"], "front": final["front"], "hypervolume": final["hypervolume"],
         "reference_point": record.user_attrs.get("reference_point"), "knee": final["knee"], "best": final["best"],
-        "wall_s": time.monotonic() - started,
+        "note": _note(record, before, final["proposed"], wanted), "wall_s": time.monotonic() - started,
     }  # fmt: skip
+
+
+def _note(study: optuna.Study, before: int, proposed: int, wanted: int) -> str | None:
+    """Why the search did nothing, or ended before it had proposed what was asked for."""
+    if before >= wanted:
+        return f"nothing was left to do: --trials asks for {wanted} in all, and the study has {before}"
+    if proposed >= wanted:
+        return None
+    trials = study.get_trials(deepcopy=False)
+    last = [t.state for t in trials if "completes" not in t.user_attrs][-MOST_INFEASIBLE:]
+    refused = len(last) == MOST_INFEASIBLE and all(state == optuna.trial.TrialState.PRUNED for state in last)
+    why = f"the last {MOST_INFEASIBLE} broke a constraint" if refused else "the space has no other model"
+    return f"ended after {proposed} of {wanted} proposals: {why}"
 
 
 def _version() -> str:

@@ -27,7 +27,11 @@ codesign search my-space.yaml --workers 4 --storage postgresql://host/db
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """SPACE, and how to search it."""
     parser.add_argument("space", metavar="SPACE", help="a space file, or a name that `codesign spaces` lists")
-    parser.add_argument("--trials", type=positive, metavar="N", default=None, help="trials in all")
+    parser.add_argument(
+        "--trials", type=positive, metavar="N", default=None,
+        help="designs to propose in all (default: 24); those that break a constraint are not counted, nor is other "
+        "hardware of a trained model",
+    )  # fmt: skip
     parser.add_argument("--study", metavar="NAME", default=None, help="its name (default: the space's)")
     add_storage(parser)
     parser.add_argument(
@@ -119,6 +123,7 @@ def _text(summary: dict[str, Any]) -> str:
     where = "" if storage == DEFAULT_STORAGE else f" --storage {storage}"
     volume = "" if summary["hypervolume"] is None else f", hypervolume {number(summary['hypervolume'])}"
     front = results.front(results.Reader(study, storage).read())
+    note = f"{summary['note']}\n" if summary["note"] else ""
     measured = ""
     if "measured" in summary:
         from codesign.calibration.loop import line
@@ -126,9 +131,13 @@ def _text(summary: dict[str, Any]) -> str:
         measured = "".join(f"{line(trial, each)}\n" for trial, each in summary["measured"].items()) + "\n"
     return (
         f"{results.front_table(front, most=0)}\n\n{measured}"
-        f"{summary['feasible']} feasible designs from {summary['trainings']} trainings in "
-        f"{summary['wall_s']:.0f} s; {len(summary['front'])} on the Pareto front{volume}.\n"
+        f"{summary['feasible']} feasible designs from {_trainings(summary['trainings'])} in "
+        f"{summary['wall_s']:.0f} s; {len(summary['front'])} on the Pareto front{volume}.\n{note}"
         f"  codesign front {study}{where}\n"
         f"  codesign export {study} --knee --out plan{where}\n"
         f"  codesign dashboard {study}{where}"
     )
+
+
+def _trainings(count: int) -> str:
+    return f"{count} training{'' if count == 1 else 's'}"

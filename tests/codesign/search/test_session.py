@@ -19,6 +19,7 @@ from codesign.front import hypervolume, non_dominated
 from codesign.proxy import noise
 from codesign.proxy.store import Store
 from codesign.search import study as studies
+from codesign.search.progress import fitted
 from codesign.search.scoring import score
 from search_spaces import Space
 
@@ -256,3 +257,17 @@ def test_own_text_gets_its_own_noise(run: Run, space: Space, folder: Path, tmp_p
     trials = studies.load(storage, "s").trials
     errors = {t.user_attrs["quality"]["standard_error"] for t in trials if "quality" in t.user_attrs}
     assert errors == {found.standard_error}
+
+
+def test_what_ended_early_says_why(run: Run, searched: Searched, tmp_path: Path) -> None:
+    storage, summary = searched
+    assert summary["note"] is None
+    assert "and the study has 10" in run(storage, trials=4, resume=True)["note"]
+    assert "the space has no other model" in run(f"sqlite:///{tmp_path}/a.db", trials=50)["note"]
+
+
+def test_a_line_is_cut_between_its_parts_only() -> None:
+    text = "5/9 proposed, 5 trained, best 3.0433 bits/byte"
+    assert fitted(text, 80) == text
+    assert fitted(text, 40) == "5/9 proposed, 5 trained…"
+    assert all(len(fitted(text, width)) <= width for width in range(14, 60))
