@@ -7,9 +7,10 @@ from cost_models.design import DTYPE_BYTES
 ACTIVATION_BYTES = 2.0  # activations move as bf16 between operators
 ROTARY = "rotary embedding, cache write"  # a kernel of its own in vLLM, SGLang and vidur's profiles
 
+# Four-bit integers are weights alone: kernels widen them and multiply in 16 bits (arXiv 2408.11743, Marlin).
 COMPUTE_TYPE = {
-    "fp32": "bf16", "bf16": "bf16", "fp16": "bf16", "fp8": "fp8", "int8": "fp8",
-    "mxfp4": "fp4", "nvfp4": "fp4", "int4": "fp4",
+    "fp32": "bf16", "bf16": "bf16", "fp16": "bf16", "int4": "bf16", "fp8": "fp8", "int8": "fp8",
+    "mxfp4": "fp4", "nvfp4": "fp4",
     "q8_0": "fp8", "q4_k_m": "fp4",
 }  # fmt: skip
 
