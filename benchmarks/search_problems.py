@@ -173,10 +173,9 @@ def synthetic(loud: bool = False, bias: str = "none") -> Problem:
 def tabulated(loud: bool = False, bias: str = "none") -> Problem:
     """Problem (b). A training says what the recorded one said; true is what `smoothed` makes of all of them."""
     costs = costs_of("tabulated")
-    recorded, quality = search_table.recorded(costs.space), costs.space.quality
-    assert quality is not None
+    recorded = search_table.recorded(costs.space)
     losses = np.array([recorded[search_table.place(costs.space, each)] for each in costs.params.values()])
-    error = load(quality.fidelity).noise
+    error = load(search_table.RECIPE).noise
     smooth = smoothed(list(costs.params.values()), losses, error)
     true = dict(zip(costs.params, smooth.tolist(), strict=True))
     shifted = biased(costs, true, bias)

@@ -2,9 +2,9 @@
 
     python -m benchmarks.search_table               trains what is missing, nine CPU seconds each
 
-Every model of `search_space.yaml` gets the loss of its proxy at fidelity `demo`, in bits per byte: 339 models, all
-with different proxies. They go through the ordinary store of proxies, and the table is written as it grows, so the
-command can be stopped and started again. A row a model: its parameters and the loss.
+Every model of `search_space.yaml` gets the loss of its proxy by the recipe `search_recipe.yaml`, in bits per byte: 339
+models, all with different proxies. They go through the ordinary store of proxies, and the table is written as it grows,
+so the command can be stopped and started again. A row a model: its parameters and the loss.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from codesign.search.sampler import enumerated
 from search_spaces import Space
 
 SPACE = Path(__file__).with_name("search_space.yaml")
+RECIPE = Path(__file__).with_name("search_recipe.yaml")
 TABLE = Path(__file__).with_name("search_table.csv")
 _EVERY = 10  # trainings from one writing of the table to the next
 
@@ -47,15 +48,14 @@ def place(space: Space, params: dict[str, Any]) -> tuple[str, ...]:
 def train() -> None:
     """Train every model, those in the store for nothing, and keep the table up to date."""
     space, store = search_spaces.load(SPACE), Store()
-    assert space.quality is not None
-    every = models(space)
+    every, seed = models(space), space.quality.seed if space.quality else 0
     losses: dict[tuple[str, ...], float] = {}
 
     def put(path: Path) -> None:
         _write(path, space, losses)
 
     for done, params in enumerate(every, 1):
-        quality = measure(space.model(params), space.quality.fidelity, space.quality.seed, store=store)
+        quality = measure(space.model(params), RECIPE, seed, store=store)
         losses[place(space, params)] = quality.bits_per_byte
         print(f"{done}/{len(every)} {quality.bits_per_byte:.5f}", flush=True)
         if done % _EVERY == 0 or done == len(every):

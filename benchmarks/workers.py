@@ -2,7 +2,7 @@
 
     python -m benchmarks.workers            # prints and keeps benchmarks/workers.json
 
-Both searches train the same number of models at the recipe `demo`, each with an empty store of its own, in a space
+Both searches train the same number of models by `search_recipe.yaml`, each with an empty store of its own, in a space
 without two models of one proxy (in `demo` some trainings are found in the store, so that searches do not compare). Wall
 time says what the user waits, if the machine is quiet; so the seconds that other programs took from the cores
 while each search ran are measured too (/proc/stat), and beside it stands the CPU time of all workers: what

@@ -114,7 +114,7 @@ class Engram(nn.Module):
         memory = read_rows(rows, self.table).reshape(sequences, length, -1)
         out = (memory @ self.value.t()).unsqueeze(2)
         if self.gated:
-            keys = torch.stack([memory @ key.t() for key in self.key], dim=2)
+            keys = self.keys(memory)
             score = (rms(streams) * self.query_norm * rms(keys) * self.key_norm).sum(
                 -1, keepdim=True
             ) / d**0.5
@@ -124,6 +124,11 @@ class Engram(nn.Module):
         else:
             out = out.expand(-1, -1, branches, -1)
         return self.convolve(out, past) if self.kernel_size else out
+
+    def keys(self, memory: Tensor) -> Tensor:
+        """W_K e of every branch, (sequences, tokens, branches, hidden)."""
+        each = [memory @ key.t() for key in self.key.unbind()]
+        return each[0].unsqueeze(2) if len(each) == 1 else torch.stack(each, dim=2)
 
     def convolve(self, u: Tensor, past: Past | None = None) -> Tensor:
         """SiLU(causal depthwise convolution of RMSNorm(u)) + u; (sequences, tokens, branches, hidden)."""

@@ -1,13 +1,14 @@
 """A proxy that learns: its loss, its optimizer and one step, on the device and in the pieces that a recipe says."""
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cache
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from codesign.proxy.batches import Batch
 from codesign.proxy.config import ProxyConfig
@@ -30,6 +31,7 @@ class Learner:
             kernel = "loop"
         self.device, self.micro_batch = device, fidelity.micro_batch
         self.model = Transformer(config, fidelity.balance_rate, kernel).to(device.type)
+        self._parameters = list(self.model.parameters())
         self.optimizer = optimizer_for(self.model, fidelity, device)
         self._logits: Logits = torch.compile(self.model) if device.compiled else self.model
         keep_freed_memory()
@@ -42,10 +44,21 @@ class Learner:
             loss = nats(self._logits, part, self.device).mean() * (len(part.ids) / len(batch.ids))
             loss.backward()
             total += loss.item()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        clip(self._parameters)
         self.optimizer.step()
         self.model.rebalance()
         return total
+
+
+def clip(parameters: Sequence[Tensor]) -> None:
+    """Bring gradients of a total norm above 1 down to 1.
+
+    As `torch.nn.utils.clip_grad_norm_`, which multiplies by 1 where the norm is less: a pass over all gradients
+    that most steps do without.
+    """
+    norm = get_total_norm([each.grad for each in parameters if each.grad is not None])
+    if not norm + 1e-6 <= 1:  # that is how torch divides; and what is not a number goes on as it does there
+        clip_grads_with_norm_(parameters, 1.0, norm)
 
 
 def nats(logits: Logits, batch: Batch, device: Device) -> Tensor:

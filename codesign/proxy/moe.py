@@ -8,6 +8,7 @@ expert falls by `balance_rate` and that of an underloaded one rises.
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -65,6 +66,14 @@ def choose_kernel(name: str) -> str:
     return "grouped" if hasattr(functional, "grouped_mm") else "loop"
 
 
+def by_expert(chosen: Tensor) -> Tensor:
+    """The places (n,) of expert numbers (n,) in the order of the experts, those of one expert as they came."""
+    if chosen.device.type != "cpu" or torch.compiler.is_compiling() or type(chosen) is not Tensor:
+        return torch.argsort(chosen, stable=True)  # also for tensors without memory
+    # numpy sorts 16 bits by counting: 5 us where torch takes 100 for the choices of a step of `demo`
+    return torch.from_numpy(np.argsort(chosen.numpy().astype(np.uint16), kind="stable"))
+
+
 class Experts(nn.Module):
     """The routed and shared experts of one layer: (tokens, hidden) -> (tokens, hidden)."""
 
@@ -101,7 +110,7 @@ class Experts(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         weights, chosen = self.route(x)
         flat = chosen.reshape(-1)
-        order = torch.argsort(flat, stable=True)
+        order = by_expert(flat)
         token = order // self.active
         # not bincount, which waits for the device and cannot be compiled
         load = flat.new_zeros(self.router.shape[0]).scatter_add_(0, flat, torch.ones_like(flat))

@@ -18,7 +18,17 @@ from codesign.proxy.training import Progress
 from cost_models.design import Model
 from cost_models.errors import InputError
 
-_COLUMNS = ("key", "model", "fidelity", "seed", "engram_share", "bits_per_byte", "standard_error", "seconds")
+_COLUMNS = (
+    "key",
+    "model",
+    "fidelity",
+    "tokens",
+    "seed",
+    "engram_share",
+    "bits_per_byte",
+    "standard_error",
+    "seconds",
+)
 
 
 def report(store: Store | None = None) -> list[dict[str, Any]]:
@@ -75,11 +85,14 @@ def _cell(name: str, value: Any) -> str:
 def find(prefix: str, store: Store | None = None) -> Quality:
     """The one stored result whose key begins with `prefix`. Raises InputError for none or several."""
     results = store or Store()
-    found = [path.stem for path in sorted(results.path.glob(f"{prefix}*.json"))]
-    quality = results.get(found[0]) if len(found) == 1 else None
+    found = [path.stem for path in sorted(results.path.glob("*.json")) if path.stem.startswith(prefix)]
+    if len(found) > 1:
+        raise InputError(
+            f"{prefix}: {len(found)} stored trainings have keys that begin so; give more of the key"
+        )
+    quality = results.get(found[0]) if found else None
     if quality is None:
-        many = "no" if not found else f"{len(found)} stored trainings, not one,"
-        raise InputError(f"{prefix}: {many} stored training begins with this key; see `codesign proxies`")
+        raise InputError(f"{prefix}: no stored training has a key that begins so; see `codesign proxies`")
     return quality
 
 
@@ -89,8 +102,13 @@ def compare(first: Quality, second: Quality) -> dict[str, Any]:
     evaluation_error: standard error of the mean difference over the held-out windows, paired window by window
     (what other held-out text would change). seed_error: what another seed would change, from the results'
     own standard errors. tie: the difference is within two standard errors of both together.
-    Raises InputError where the two were not measured on the same windows.
+    Raises InputError where the two were not trained alike or not measured on the same windows.
     """
+    if first.fidelity == second.fidelity and first.tokens != second.tokens:
+        raise InputError(
+            f"{first.key[:12]} and {second.key[:12]} were trained by different recipes of the name {first.fidelity} "
+            f"({first.tokens:,} and {second.tokens:,} tokens); compare results of one recipe"
+        )
     if len(first.block_bits) != len(second.block_bits) or first.fidelity != second.fidelity:
         raise InputError(
             f"{first.key[:12]} ({first.fidelity}) and {second.key[:12]} ({second.fidelity}) were measured on "

@@ -149,9 +149,9 @@ class Transformer(nn.Module):
 
     def rebalance(self) -> None:
         """Update the expert biases of every layer from the loads of the last step."""
-        for module in self.modules():
-            if isinstance(module, Experts):
-                module.rebalance()
+        for block in self.blocks:
+            if isinstance(block.feed, Experts):
+                block.feed.rebalance()
 
 
 def _rotation(positions: Tensor, head_dim: int, like: Tensor) -> tuple[Tensor, Tensor]:

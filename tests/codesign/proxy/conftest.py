@@ -36,7 +36,7 @@ def tiny() -> Fidelity:
     return replace(
         fidelity.load("demo"),
         name="tiny", vocab=512, hidden=32, layers=3, head_dim=8, sequence=64, batch=4, steps=40,
-        validation_sequences=24, must_learn=0.01,
+        learning_rate=0.01, warmup=0.1, validation_sequences=24, must_learn=0.01,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from codesign import proxy
+from codesign import cli, proxy
 from codesign.proxy import noise as noises
 from codesign.proxy.fidelity import Fidelity
 from codesign.proxy.scale import scale
@@ -113,11 +113,38 @@ def test_the_report_lists_and_compares(
     assert proxy.compare(a, a)["tie"] and proxy.compare(a, a)["difference"] == 0
     with pytest.raises(InputError, match="different held-out windows"):
         proxy.compare(a, replace(b, block_bits=b.block_bits[:-1]))
+    with pytest.raises(InputError, match="different recipes of the name tiny"):
+        proxy.compare(a, replace(b, tokens=b.tokens + 1))
     assert proxy.find(a.key[:10], store) == a
-    with pytest.raises(InputError, match="no stored training"):
-        proxy.find("zzzz", store)
+    for nothing in ("zzzz", "*"):
+        with pytest.raises(InputError, match="no stored training"):
+            proxy.find(nothing, store)
+    with pytest.raises(InputError, match="2 stored trainings have keys that begin so"):
+        proxy.find("", store)
     assert proxy.prune(store, older_than_days=1.0) == 0
     assert proxy.prune(store) == 2 and proxy.report(store) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("prune", "needs a condition"),
+        ("compare 12", "needs two keys, got 1"),
+        ("list 12", "takes no KEY, got 12"),
+        ("noise --seeds 1", "--seeds must be at least 2"),
+        ("noise --space deepseek-v4.1-flash", "trains nothing; name a fidelity"),
+    ],
+)
+def test_the_verb_says_what_it_needs(
+    arguments: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("CODESIGN_STORE", str(tmp_path))
+    assert cli.main(["proxies", *arguments.split()]) == 1
+    assert said in capsys.readouterr().err
 
 
 def test_noise_is_calibrated_and_then_used(

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from codesign.proxy.moe import KERNELS, Experts, choose_kernel
+from codesign.proxy.moe import KERNELS, Experts, by_expert, choose_kernel
 
 
 def _experts(kernel: str, experts: int = 6, active: int = 2) -> Experts:
@@ -44,6 +44,13 @@ def test_output_and_gradients_equal_the_definition(kernel: str) -> None:
     slow = torch.autograd.grad(_slow(module, x).pow(2).sum(), [x, *weights])
     for a, b in zip(fast, slow, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
+
+
+def test_choices_are_sorted_as_torch_sorts_them() -> None:
+    chosen = torch.randint(
+        0, 700, (5000,), generator=torch.Generator().manual_seed(0)
+    )  # more than eight bits
+    assert torch.equal(by_expert(chosen), torch.argsort(chosen, stable=True))
 
 
 def test_balance_moves_against_the_load() -> None:

@@ -34,7 +34,7 @@ def test_a_study_writes_its_table_and_reads_it_back(text: Path, store: Store, tm
         "validation_sequences: 128": "validation_sequences: 8",
     }
     for name, steps in (("a", 6), ("b", 8)):
-        recipe = (fidelity.FOLDER / "demo.yaml").read_text().replace("steps: 130", f"steps: {steps}")
+        recipe = (fidelity.FOLDER / "demo.yaml").read_text().replace("steps: 54", f"steps: {steps}")
         for old, new in changes.items():
             assert old in recipe
             recipe = recipe.replace(old, new)

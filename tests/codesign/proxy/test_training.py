@@ -167,6 +167,23 @@ def test_tables_have_their_own_learning_rate_and_no_decay(
     assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
 
 
+@pytest.mark.parametrize("scale_of_gradients", [1e-3, 0.5, 40.0, float("nan")])
+def test_clipping_is_that_of_torch(scale_of_gradients: float) -> None:
+    stream = torch.Generator().manual_seed(0)
+    one, other = (
+        [torch.nn.Parameter(torch.zeros(9, 5)), torch.nn.Parameter(torch.zeros(7))] for _ in range(2)
+    )
+    for ours, theirs in zip(one, other, strict=True):
+        ours.grad = torch.randn(ours.shape, generator=stream) * scale_of_gradients
+        theirs.grad = ours.grad.clone()
+    before = [each.grad.clone() for each in one if each.grad is not None]
+    learner.clip([*one, torch.nn.Parameter(torch.zeros(3))])  # one that has no gradient
+    torch.nn.utils.clip_grad_norm_(other, 1.0)
+    for ours, theirs, was in zip(one, other, before, strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=0, atol=0, equal_nan=True)
+        assert torch.equal(ours.grad, was) == (scale_of_gradients == 1e-3)
+
+
 @pytest.mark.parametrize("kernel", ["grouped", "loop"])
 def test_half_precision_learns_as_much(
     kernel: str,
