@@ -3,9 +3,13 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from codesign.verbs.answer import Answer
 from codesign.verbs.options import positive
+
+if TYPE_CHECKING:
+    from codesign.proxy import Quality
 
 SUMMARY = "the proxy trainings that are stored, and how well they can be trusted"
 EXAMPLE = """
@@ -67,7 +71,11 @@ def run(options: argparse.Namespace) -> Answer:
         return _plot(options.fidelity, Path(options.out))
     if options.action == "prune":
         return _prune(options)
-    document = [each for each in proxy.report() if options.fidelity in (None, each["fidelity"])]
+    stored = proxy.report()
+    document = [each for each in stored if options.fidelity in (None, each["fidelity"])]
+    if stored and not document:
+        known = ", ".join(sorted({each["fidelity"] for each in stored}))
+        raise InputError(f"--fidelity {options.fidelity}: no such training is stored; there are {known}")
     return Answer(document, lambda: proxy.report_text(document))
 
 
@@ -93,9 +101,24 @@ def _compare(keys: list[str]) -> Answer:
         raise InputError(f"codesign proxies compare: needs two keys, got {len(keys)}; see `codesign proxies`")
     first, second = (proxy.find(key) for key in keys)
     document = proxy.compare(first, second)
-    said = f"{second.key[:12]} is {document['difference']:+.4f} +- {document['standard_error']:.4f} bits per byte"
+    error = f"standard error {document['standard_error']:.4f}"
+    parts = (
+        f"{document['evaluation_error']:.4f} by the held-out text, {document['seed_error']:.4f} by the seed"
+    )
     verdict = "a tie" if document["tie"] else "more than noise"
-    return Answer(document, lambda: f"{said} against {first.key[:12]}: {verdict}")
+    sense = "better" if document["difference"] < 0 else "worse"
+    return Answer(
+        document,
+        lambda: (
+            f"{_named(second)} is {abs(document['difference']):.4f} bits per byte {sense} than {_named(first)}\n"
+            f"{error} ({parts}): {verdict} (the bound is two standard errors)"
+        ),
+    )
+
+
+def _named(quality: "Quality") -> str:
+    details = quality.details
+    return f"{quality.key[:12]} ({details['model']}, share {details['engram_share']:.2f}, seed {details['seed']})"
 
 
 def _plot(fidelity: str | None, out: Path) -> Answer:

@@ -98,7 +98,12 @@ def test_weights_come_back_and_generate(
 
 
 def test_the_report_lists_and_compares(
-    full_model: Callable[..., Model], tiny: Fidelity, text: Path, store: Store
+    full_model: Callable[..., Model],
+    tiny: Fidelity,
+    text: Path,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert "no trainings" in proxy.report_text(proxy.report(store))
     a, b = (proxy.measure(full_model(share), tiny, corpus=text, store=store) for share in (0.0, 0.25))
@@ -121,6 +126,13 @@ def test_the_report_lists_and_compares(
             proxy.find(nothing, store)
     with pytest.raises(InputError, match="2 stored trainings have keys that begin so"):
         proxy.find("", store)
+    monkeypatch.setenv("CODESIGN_STORE", str(store.path))
+    first, second = sorted((a, b), key=lambda quality: quality.bits_per_byte)
+    assert cli.main(["proxies", "compare", second.key[:9], first.key[:9]]) == 0
+    said = f"is {second.bits_per_byte - first.bits_per_byte:.4f} bits per byte better than {second.key[:12]} (m, share"
+    assert said in capsys.readouterr().out
+    assert cli.main(["proxies", "--fidelity", "tinny"]) == 1
+    assert "there are tiny" in capsys.readouterr().err
     assert proxy.prune(store, older_than_days=1.0) == 0
     assert proxy.prune(store) == 2 and proxy.report(store) == []
 
