@@ -51,7 +51,7 @@ def _opening(app: Dash, shelf: Shelf) -> None:
             designs = desk.designs(view)
             drawn = drawings.tokens(designs, view, {})
             content = {
-                **drawings.sentences(designs, view),
+                **drawings.sentences(desk, designs, view),
                 **drawings.panels(desk, designs, view, set(_PANELS)),
             }
             catalogue = desk.source.catalogue(replace(view, change={}))
@@ -120,7 +120,7 @@ def _changing(app: Dash, shelf: Shelf) -> None:
         if "front" in stale:
             answer["front"] = drawings.figure(desk, designs, view, event.get("zoom"))
         if "words" in stale:
-            answer |= drawings.sentences(designs, view)
+            answer |= drawings.sentences(desk, designs, view)
         answer |= drawings.panels(desk, designs, view, stale)
         if "details" in stale:
             answer |= drawings.near(desk, designs, view)
@@ -278,7 +278,7 @@ def _in_the_browser(app: Dash) -> None:
 
     plain = ["axis-x", "axis-y", "axis-z", "axis-colour", "log", "front-only", "scenario", "page-choice",
              "flip-x", "flip-y", "flip-of"]  # fmt: skip
-    patterns = [{"type": "limit", "column": ALL}, {"type": "change", "quantity": ALL},
+    patterns = [{"type": "limit", "column": ALL}, {"type": "depth", "axis": ALL}, {"type": "change", "quantity": ALL},
                 {"type": "bound", "column": ALL, "end": ALL}, {"type": "asked", "quantity": ALL}]  # fmt: skip
     pressed = [("reset", "n_clicks"), ("theme-button", "n_clicks"), ("save", "n_clicks"), ("version", "data")]
     figures = [("front", "clickData"), ("flip", "clickData"), ("front", "selectedData"),
@@ -296,6 +296,4 @@ def _in_the_browser(app: Dash) -> None:
     app.clientside_callback(run("again"), Output("flip-more", "data"), Input("flip-left", "data"),
                             prevent_initial_call=True)  # fmt: skip
     app.clientside_callback(run("copy"), Output("copy-link", "children"), Input("copy-link", "n_clicks"),
-                            prevent_initial_call=True)  # fmt: skip
-    app.clientside_callback(run("picture"), Output("svg", "title"), Input("svg", "n_clicks"), Input("png", "n_clicks"),
                             prevent_initial_call=True)  # fmt: skip

@@ -4,8 +4,11 @@ from collections import Counter
 
 import numpy as np
 
-from dashboard import words
+from dashboard import phase, whatif, words
 from dashboard.designs import Designs, Mask
+from dashboard.view import View
+
+_POINTS = 128  # along a change of price
 
 
 def changed(before: Designs, after: Designs) -> str:
@@ -35,6 +38,46 @@ def changed(before: Designs, after: Designs) -> str:
         shift for name in words.NAMING[:3] if name in after.columns if (shift := _shift(before, after, name))
     ]
     return "With this change " + "; ".join(parts) + "."
+
+
+def switch(before: Designs, after: Designs, view: View, usual: float) -> str:
+    """`The cheapest design ... has tables in DRAM below 31 USD/GB, ...`: where a change of one price flips it, or "".
+
+    usual: the price before, in the quantity's unit. Cost grows along a line with a price, so that both ends give all
+    between. Looked at are the designs as good as the knee within the noise, where the view's limits keep them at both.
+    """
+    asked = [whatif.QUANTITIES[name] for name in view.change if name in whatif.QUANTITIES]
+    tier = next((name for name in words.NAMING[:2] if name in after.columns), "")
+    if len(asked) != 1 or not asked[0].costs or view.scenario or not tier or phase.PRICE not in after.columns:
+        return ""
+    price = asked[0]
+    ends = usual, view.change[price.name]
+    both = phase.good_enough(after) & before.feasible & after.feasible & before.kept(view) & after.kept(view)
+    rows = np.flatnonzero(both)
+    if not len(rows):
+        return ""
+    costs = [designs.table[phase.PRICE].to_numpy(float)[rows] for designs in (before, after)]
+    if ends[0] > ends[1]:
+        ends, costs = ends[::-1], costs[::-1]
+    along = np.linspace(0, 1, _POINTS)
+    start, slope = costs[0], costs[1] - costs[0]
+    best = np.argmin(start + along[:, None] * slope, axis=1)
+    winners = after.texts(tier)[rows][best]
+    flips = np.flatnonzero(winners[1:] != winners[:-1])
+    if not len(flips):
+        return ""
+    one, two = best[flips], best[flips + 1]
+    crossings = (start[two] - start[one]) / (slope[one] - slope[two])
+    edges = [price.text(float(ends[0] + at * (ends[1] - ends[0]))) for at in crossings]
+    parts = [f"{_tables(winners[0])} below {edges[0]}"]
+    parts += [f"{_tables(winners[n + 1])} from {low} to {high}"
+              for n, low, high in zip(flips, edges, edges[1:], strict=False)]  # fmt: skip
+    parts.append(f"{_tables(winners[-1])} above {edges[-1]}")
+    return f"The cheapest design as good as the knee has {', '.join(parts)}."
+
+
+def _tables(tier: str) -> str:
+    return "no tables" if tier == "-" else f"tables in {tier.upper()}"
 
 
 def _percent(ratio: float) -> str:

@@ -70,6 +70,37 @@ def positions(scale: Scale, view: View, name: str) -> list[float]:
     return [0 if low is None else scale.position(low), STEPS if high is None else scale.position(high)]
 
 
+def depth_scale(
+    designs: Designs, view: View, axis: str, scales: dict[str, Scale]
+) -> tuple[str, Scale | None]:
+    """The column of an axis of the scatter and the scale of its slider; None where it does not vary."""
+    name = str(getattr(view, axis))
+    if name in scales or name not in designs.columns or not designs.columns[name].numeric:
+        return name, scales.get(name)
+    return name, Scale.of(designs.table[name].to_numpy(float)[designs.feasible])
+
+
+def depth_positions(designs: Designs, view: View, axis: str, scales: dict[str, Scale]) -> list[float]:
+    """Where the two handles of an axis of the three-dimensional scatter stand."""
+    name, scale = depth_scale(designs, view, axis, scales)
+    return [0, STEPS] if scale is None else positions(scale, view, name)
+
+
+def box(designs: Designs, view: View, scales: dict[str, Scale]) -> html.Div:
+    """A slider for each axis: what a brush is in two dimensions. Shown with depth alone, where no lasso is."""
+    sliders = [
+        html.Div(
+            [html.Span(label, className="note"),
+             dcc.RangeSlider(id={"type": "depth", "axis": axis}, min=0, max=STEPS, step=0.5, marks=None,
+                             value=depth_positions(designs, view, axis, scales), allow_direct_input=False,
+                             updatemode="mouseup", className="slider")],
+            className="limit", role="group", **named(f"Box {label}"),
+        )
+        for axis, label in (("x", "across"), ("y", "up"), ("z", "depth"))
+    ]  # fmt: skip
+    return html.Div(sliders, className="box")
+
+
 def limits(designs: Designs, view: View, content: dict[str, Any], scales: dict[str, Scale]) -> html.Section:
     """Sliders that keep only the designs between two values; content: what "left-over" and "saved" hold."""
     first = [name for name in scales if name in designs.objectives or name in FIRST_LIMITS]
@@ -216,6 +247,8 @@ def values(
         found.append(({"column": name, "type": "limit"}, "value", positions(scale, view, name)))
         for end, text in zip(("low", "high"), bounds(designs, view, name), strict=True):
             found.append(({"column": name, "end": end, "type": "bound"}, "value", text))
+    for axis in "xyz":
+        found.append(({"axis": axis, "type": "depth"}, "value", depth_positions(designs, view, axis, scales)))
     for name in whatif.QUANTITIES:
         found.append(({"quantity": name, "type": "change"}, "value", lever(name, view, catalogue)))
         found.append(({"quantity": name, "type": "asked"}, "value", asked(name, view)))
@@ -257,14 +290,20 @@ def flip_axes(designs: Designs, view: View) -> html.Div:
 
 
 def take_home() -> html.Div:
-    """Buttons that save the picture."""
+    """Buttons that save the trade-off's picture."""
     return html.Div(
-        [
-            html.Button("Picture as SVG", id="svg", title="Save the trade-off as a drawing"),
-            html.Button("Picture as PNG", id="png", title="Save the trade-off as an image"),
-        ],
+        [html.Button(f"Picture as {kind}", **act("picture", kind.lower())) for kind in ("SVG", "PNG")],
         className="buttons",
     )
+
+
+def pictures(title: str) -> html.Span:
+    """Small buttons that save the figure of a card."""
+    return html.Span(
+        [html.Button(kind, className="link", **act("picture", kind.lower()), **named(f"Save {title} as {kind}"))
+         for kind in ("SVG", "PNG")],
+        className="pictures",
+    )  # fmt: skip
 
 
 def table_columns(designs: Designs) -> list[Column]:
@@ -282,6 +321,7 @@ def column_definitions(designs: Designs) -> list[dict[str, Any]]:
     ]  # fmt: skip
     return first + [
         {"field": column.name, "headerName": column.title, "headerTooltip": column.name,
+         "minWidth": max(112, 48 + 8 * max(map(len, column.title.split()))),  # no word is cut
          "filter": "agNumberColumnFilter" if column.numeric else "agTextColumnFilter",
          **({"type": "rightAligned"} if column.numeric else {})}
         for column in table_columns(designs)

@@ -15,6 +15,7 @@ from cost_models.errors import CodesignError
 from dashboard.designs import Designs
 from dashboard.figures.marks import Reference
 from dashboard.phase import Field
+from dashboard.scale import Scale
 from dashboard.view import View
 
 T = TypeVar("T")
@@ -104,6 +105,12 @@ class Desk:
                 found.set_exception(error)
         return found.result()
 
+    def _wide(self, name: str) -> bool:
+        """Whether a column wants a logarithmic axis."""
+        designs = self.designs(View())
+        scale = Scale.of(designs.table[name].to_numpy(float)[designs.feasible])
+        return scale is not None and scale.log
+
     def document(self, trial: int, view: View) -> dict[str, Any]:
         """The evaluation of a trial as the view asks; empty where it was not recorded."""
         key = (self.designs(View()).version, "document", trial, view.part("change", "scenario"))
@@ -126,8 +133,12 @@ class Desk:
         y = view.y if view.y in designs.columns and designs.columns[view.y].numeric else quality
         colours = [column.name for column in designs.named("parameter")]
         tier = next((name for name in colours if name.endswith("tier")), colours[0] if colours else "")
+        # at the first look, before anybody has chosen axes
+        log = (
+            tuple(axis for axis, name in (("x", x), ("y", y)) if self._wide(name)) if not view.x else view.log
+        )
         return replace(
-            view, x=x, y=y, z=view.z if view.z in designs.columns else "none",
+            view, log=log, x=x, y=y, z=view.z if view.z in designs.columns else "none",
             colour=view.colour if view.colour in designs.columns or view.colour == "none" else tier,
             flip_x=view.flip_x or "dram", flip_y=view.flip_y or "context",
             flip_of=view.flip_of if view.flip_of in designs.columns else tier,

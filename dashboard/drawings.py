@@ -4,11 +4,12 @@ A part is drawn again only when its token changes: the text of its own fields, a
 is seen first comes in the answer to a change itself; what lies below, or on another page, is asked for after it.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from dash import html
 
-from dashboard import compare, consequences, controls, details, words
+from dashboard import compare, consequences, controls, details, whatif, words
 from dashboard.designs import Designs
 from dashboard.desk import Desk
 from dashboard.figures import front
@@ -65,15 +66,28 @@ def figure(desk: Desk, designs: Designs, view: View, zoom: dict[str, Any] | None
     return front.draw(designs, view, references, zoom)
 
 
-def sentences(designs: Designs, view: View) -> dict[str, Any]:
+def sentences(desk: Desk, designs: Designs, view: View) -> dict[str, Any]:
     """The verdict, how many designs are left, what a what-if changed, and the choices: element -> children."""
     first, second = words.advice(designs, view)
     return {
         "verdict": [html.Strong(first), html.Span(f" {second}")],
         "left-over": words.left(designs, view),
-        "changed": "" if designs.ghost is None else consequences.changed(designs.ghost, designs),
+        "changed": _changed(desk, designs, view),
         "choices": controls.choices(designs, view),
     }
+
+
+def _changed(desk: Desk, designs: Designs, view: View) -> str:
+    if designs.ghost is None:
+        return ""
+    said = consequences.changed(designs.ghost, designs)
+    if len(view.change) != 1:
+        return said
+    quantity = whatif.QUANTITIES.get(next(iter(view.change)))
+    usual = (
+        0.0 if quantity is None else whatif.usual(quantity, desk.source.catalogue(replace(view, change={})))
+    )
+    return f"{said} {consequences.switch(designs.ghost, designs, view, usual)}".strip()
 
 
 def panels(desk: Desk, designs: Designs, view: View, which: set[str]) -> dict[str, Any]:

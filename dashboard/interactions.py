@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from dashboard import whatif
+from dashboard import controls, whatif
 from dashboard.columns import typed
 from dashboard.designs import Designs
 from dashboard.figures import parallel
@@ -47,14 +47,25 @@ def _axis(view: View, control: str, value: Any, designs: Designs) -> View:
 def _limit(
     view: View, control: dict[str, Any], value: Any, designs: Designs, scales: dict[str, Scale]
 ) -> View:
-    scale = scales.get(control["column"])
+    return _between(view, control["column"], scales.get(control["column"]), value)
+
+
+def _depth(
+    view: View, control: dict[str, Any], value: Any, designs: Designs, scales: dict[str, Scale]
+) -> View:
+    axis = control["axis"]
+    if axis not in ("x", "y", "z"):
+        return view
+    return _between(view, *controls.depth_scale(designs, view, axis, scales), value)
+
+
+def _between(view: View, column: str, scale: Scale | None, value: Any) -> View:
+    """The limit that the two handles of a slider ask for; its ends lift it."""
     if scale is None or not isinstance(value, list) or len(value) != 2:
         return view
     low, high = (float(position) for position in value)
     return view.limit(
-        control["column"],
-        None if low <= 0 else scale.value(low),
-        None if high >= STEPS else scale.value(high),
+        column, None if low <= 0 else scale.value(low), None if high >= STEPS else scale.value(high)
     )
 
 
@@ -186,7 +197,7 @@ def _theme(view: View, value: Any, _: Designs) -> View:
 
 
 _PATTERNS: dict[str, Callable[..., View]] = {
-    "limit": _limit, "bound": _bound, "change": _change, "asked": _asked, "act": _act,
+    "limit": _limit, "depth": _depth, "bound": _bound, "change": _change, "asked": _asked, "act": _act,
 }  # fmt: skip
 _PLAIN: dict[str, Callable[[View, Any, Designs], View]] = {
     "log": lambda view, value, _: replace(view, log=tuple(axis for axis in "xyz" if axis in value)),

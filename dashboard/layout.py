@@ -77,11 +77,11 @@ def page(
         html.Main(
             [
                 html.Div(
-                    [controls.limits(designs, view, content, scales), controls.what_if(view, catalogue)],
+                    [controls.limits(designs, view, content, scales), controls.what_if(view, catalogue), _glossary()],
                     className="left",
                 ),
                 html.Div(
-                    [_trade_off(designs, view, front), _flip(designs, view), _insight(),
+                    [_trade_off(designs, view, front, scales), _flip(designs, view), _insight(),
                      _comparison(content["comparison"])],
                     className="middle",
                 ),
@@ -160,14 +160,14 @@ def _header(designs: Designs, view: View) -> html.Header:
     ])  # fmt: skip
 
 
-def card(title: str, note: Any, children: list[Any], name: str) -> html.Section:
-    """A titled part of the page with a line on how to read it."""
+def card(title: str, note: Any, children: list[Any], name: str, *first: Any) -> html.Section:
+    """A titled part of the page with a line on how to read it; `first` stands beside the title."""
     return html.Section(
-        [html.H2(title), html.P(note, className="note"), *children], className="card", id=name
+        [*first, html.H2(title), html.P(note, className="note"), *children], className="card", id=name
     )
 
 
-def _trade_off(designs: Designs, view: View, front: Figure) -> html.Div:
+def _trade_off(designs: Designs, view: View, front: Figure, scales: dict[str, Scale]) -> html.Div:
     return html.Div(
         [
             card(
@@ -175,16 +175,36 @@ def _trade_off(designs: Designs, view: View, front: Figure) -> html.Div:
                 ["A point is a design: strong on the Pareto front of all objectives, faint where beaten, a cross where "
                  "infeasible. Click it for reasons",
                  html.Span("; drag a box or lasso to limit.", className="flat"),
-                 html.Span("; drag to turn. Three dimensions have no lasso: limits are set at the left, along the axes "
-                           "below and in the table, and show here.", className="in-depth")],
+                 html.Span("; drag to turn. The sliders below it set the box that is kept.", className="in-depth")],
                 [controls.axes(designs, view),
                  figure("Scatter of all designs", "max(380px, 46vh)", id="front", figure=front),
+                 controls.box(designs, view, scales),
                  controls.take_home()],
                 "front-card",
             ),
         ],
         id="trade-off-page",
     )  # fmt: skip
+
+
+_TERMS = {
+    "TPOT, TTFT": "time per output token; time to the first token, prefill of the prompt included",
+    "bits per byte": "loss of the model's proxy, a small model trained for real, on text that it has not seen",
+    "Mtoken": "a million output tokens",
+    "Pareto front": "designs of which none other is better in one objective and as good in all others",
+    "knee": "the design of the front nearest to the best in every objective, each scaled to the front's span",
+    "tied": "not to be told apart: within two standard errors (s.e.) of the difference",
+    "table tier": "the memory that holds the Engram tables: HBM, DRAM, CXL or SSD",
+    "Engram share": "the part of the sparse parameters that lies in tables instead of experts",
+    "stall": "time in which a step waits for table rows that nothing hides",
+}
+
+
+def _glossary() -> html.Section:
+    terms = [part for name, text in _TERMS.items() for part in (html.Dt(name), html.Dd(text))]
+    return html.Section(
+        html.Details([html.Summary("Words used here"), html.Dl(terms)]), className="card", id="glossary-card"
+    )
 
 
 def _parallel() -> html.Section:
@@ -194,6 +214,7 @@ def _parallel() -> html.Section:
         "to limit it, click the axis to lift the limit.",
         [figure("Parallel coordinates of the Pareto front", "280px", id="parallel")],
         "parallel-card",
+        controls.pictures("All axes"),
     )
 
 
@@ -252,6 +273,7 @@ def _flip(designs: Designs, view: View) -> html.Div:
              ),
              html.P(id="flip-words", className="reading", role="status")],
             "flip-card",
+            controls.pictures("the diagram"),
         ),
         id="flip-page", hidden=True,
     )  # fmt: skip
@@ -265,7 +287,8 @@ def _insight() -> html.Div:
 def insight(one: Card) -> html.Section:
     """A card of the insight page."""
     return html.Section(
-        [html.H2(one.title), html.P(one.reading, className="reading"), figure(one.title, "300px", figure=one.figure)],
+        [controls.pictures(one.title), html.H2(one.title), html.P(one.reading, className="reading"),
+         figure(one.title, "300px", figure=one.figure)],
         className="card",
     )  # fmt: skip
 

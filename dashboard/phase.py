@@ -30,6 +30,7 @@ SCREENING_S = 1.2  # of processor time: then what was found is shown, and the pa
 PRICE = "usd_per_mtok"
 _QUALITY = "bits_per_byte"
 _NEVER = 1e30
+ELSEWHERE = " elsewhere"  # of a choice that wins from end to end of both quantities
 
 
 @dataclass(frozen=True)
@@ -240,23 +241,24 @@ def reading(phases: Phases, designs: Designs, view: View) -> str:
         others = [designs.columns[name].label for name in flipping(phases, designs)]
         hint = f" What does flip: {', '.join(others[:5])}; choose it under `which`." if others else ""
         return f"{basis}: {label} {choices[0]} wins everywhere here.{hint}"
-    regions = [region(phases, view, name) for name in choices[:4]]
+    regions = sorted((region(phases, view, name) for name in choices[:4]), key=lambda text: ELSEWHERE in text)
     if (phases.winners < 0).any():
         regions.append(f"nothing is feasible in {np.mean(phases.winners < 0):.0%}")
     return f"{basis}. By {label}: " + "; ".join(regions) + "."
 
 
 def region(phases: Phases, view: View, name: str) -> str:
-    """`cxl where DRAM price above 17 USD/GB and prompt length below 8,192 tokens (23% of the picture)`."""
+    """`cxl where DRAM price is above 17 USD/GB and prompt length is below 8,192 tokens (23% of the
+    picture)`.
+    """
     won = phases.where(name)
     x, y = (whatif.QUANTITIES[of] for of in (view.flip_x, view.flip_y))
     ends = [_ends(np.asarray(won.any(axis=0)), phases.x, x), _ends(np.asarray(won.any(axis=1)), phases.y, y)]
     bounds = " and ".join(end for end in ends if end)
     inside = won[np.ix_(won.any(axis=1), won.any(axis=0))].mean()
-    # a region that is no rectangle is said to lie within one
-    relation = "where" if inside > 0.9 else "within"
-    where = f" {relation} {bounds}" if bounds else " in parts"
-    return f"{name}{where} ({won.mean():.0%} of the picture)"
+    # a region that is no rectangle is said to lie in one
+    where = f" where {bounds}" if inside > 0.9 else f" in parts of where {bounds}"
+    return f"{name}{where if bounds else ELSEWHERE} ({won.mean():.0%} of the picture)"
 
 
 def _ends(there: Mask, values: NDArray[np.float64], quantity: whatif.Quantity) -> str:
@@ -271,8 +273,8 @@ def _ends(there: Mask, values: NDArray[np.float64], quantity: whatif.Quantity) -
     low = edge(first) if first else ""
     high = edge(last + 1) if last + 1 < len(values) else ""
     if low and high:
-        return f"{quantity.label} from {low} to {high}"
-    return f"{quantity.label} above {low}" if low else f"{quantity.label} below {high}" if high else ""
+        return f"{quantity.label} is {low} to {high}"
+    return f"{quantity.label} is above {low}" if low else f"{quantity.label} is below {high}" if high else ""
 
 
 def history() -> list[tuple[str, float]]:

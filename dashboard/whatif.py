@@ -37,6 +37,11 @@ class Quantity:
         return self.field in ("serving.input_tokens", "serving.concurrency")
 
     @property
+    def costs(self) -> bool:
+        """Whether it is a price, which cost is proportional to."""
+        return self.unit.startswith("USD/")
+
+    @property
     def scale(self) -> Scale:
         """The slider's scale."""
         return Scale(self.low, self.high, self.log)

@@ -47,7 +47,9 @@
       option.removeAttribute("role");
       option.removeAttribute("aria-selected");
     }
+    // the hidden field would hand its focus to the list; the list takes it itself
     for (const field of document.querySelectorAll(".dash-dropdown-focus-target[tabindex='0']")) field.tabIndex = -1;
+    for (const list of document.querySelectorAll("button.dash-dropdown[tabindex='-1']")) list.tabIndex = 0;
   }
   function nameFields() {
     for (const field of document.querySelectorAll(".entry input:not([aria-label])")) {
@@ -164,12 +166,26 @@
     }
   }
 
+  // A figure as a file, on the ground that it has on the page.
+  function picture(graph, format, title) {
+    if (!graph) return;
+    const before = graph.layout.paper_bgcolor;
+    graph.layout.paper_bgcolor = getComputedStyle(document.documentElement).getPropertyValue("--paper").trim();
+    const name = "codesign-" + title.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "");
+    window.Plotly.downloadImage(graph, {
+      format, filename: name, width: graph.clientWidth, height: graph.clientHeight, scale: 2,
+    }).finally(() => { graph.layout.paper_bgcolor = before; });
+  }
+
   let wishes = 0;
   document.addEventListener("click", (event) => {
     const button = event.target.closest && event.target.closest("[data-do]");
     if (!button) return;
     const { do: what, on } = button.dataset;
-    if (what === "export" || what === "report") {
+    if (what === "picture") {
+      const card = button.closest(".card");
+      picture(card.querySelector(".js-plotly-plot"), on, card.querySelector("h2").textContent);
+    } else if (what === "export" || what === "report") {
       wishes += 1;
       window.dash_clientside.set_props("wanted", { data: { do: what, on, wish: wishes } });
     } else {
@@ -231,19 +247,6 @@
         } catch (error) {
           return "Copy it from the address bar";
         }
-      },
-
-      picture() {
-        const button = window.dash_clientside.callback_context.triggered_id;
-        const graph = document.querySelector("#front .js-plotly-plot");
-        if (!graph || !button) return unchanged();
-        const paper = getComputedStyle(document.documentElement).getPropertyValue("--paper").trim();
-        const before = graph.layout.paper_bgcolor;
-        graph.layout.paper_bgcolor = paper;
-        window.Plotly.downloadImage(graph, {
-          format: button, filename: "codesign-trade-off", width: graph.clientWidth, height: graph.clientHeight, scale: 2,
-        }).finally(() => { graph.layout.paper_bgcolor = before; });
-        return unchanged();
       },
     },
   });

@@ -36,7 +36,7 @@ def draw(
     flat = view.z not in designs.columns
     painter = Painter(designs, view)
     shown = kept & feasible
-    data = [] if flat else marks.chosen(painter)
+    data = [] if flat else [*painter.box(), *marks.chosen(painter)]
     outside = feasible & ~kept
     if outside.any() and not painter.dense:
         data.append(painter.outside(outside & (designs.front if view.front_only else True)))

@@ -1,5 +1,6 @@
 """The designs of the trade-off as points and lines: by colour, outside of the limits, as a density, their front."""
 
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,27 @@ class Painter:
         doubt = self._doubt(line)
         name = "front of these two" + (" ± 1 s.e." if doubt else "")
         return [*self._tied(mask), self._line({**self.at(line), **doubt}, name, self.look.ink, "solid")]
+
+    def box(self) -> list[dict[str, Any]]:
+        """In depth, the edges of what the limits keep along the three axes; none where nothing limits them."""
+        if self.flat or not set(self.axes) & set(self.view.limits) or not self.designs.feasible.any():
+            return []
+        ends = []
+        for name in self.axes:
+            values, factor = (
+                self.designs.values(name)[self.designs.feasible],
+                self.designs.columns[name].factor,
+            )
+            low, high = self.view.limits.get(name, (None, None))
+            ends.append((float(np.nanmin(values)) if low is None else low * factor,
+                         float(np.nanmax(values)) if high is None else high * factor))  # fmt: skip
+        corners = list(product(*ends))
+        edges = [
+            (a, b) for a, b in combinations(corners, 2) if sum(p != q for p, q in zip(a, b, strict=True)) == 1
+        ]
+        at = {axis: [value for a, b in edges for value in (a[n], b[n], None)] for n, axis in enumerate("xyz")}
+        return [{"type": "scatter3d", "mode": "lines", "name": "your limits", "hoverinfo": "skip", **at,
+                 "line": {"color": self.look.accent, "width": 3}}]  # fmt: skip
 
     def ghost(self, before: Designs) -> list[dict[str, Any]]:
         """The front of these two axes before the what-if, as a dotted line."""

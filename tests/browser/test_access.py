@@ -58,7 +58,7 @@ def test_a_design_is_opened_compared_and_limited_by_keyboard_alone(page: Any, ad
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the trade-off"
     order = []
-    for _ in range(60):
+    for _ in range(90):
         page.keyboard.press("Tab")
         order.append(
             page.evaluate(
@@ -66,7 +66,7 @@ def test_a_design_is_opened_compared_and_limited_by_keyboard_alone(page: Any, ad
                 " || (e.closest('[aria-label]') || e).getAttribute('aria-label') || e.tagName; }"
             )
         )
-    for name in ("copy-link", "theme-button", "reset"):
+    for name in ("copy-link", "theme-button", "reset", "scenario", "axis-x", "axis-colour"):
         assert name in order
     page.locator("#theme-button").focus()
     page.keyboard.press("Enter")

@@ -206,6 +206,11 @@ def test_a_point_of_the_3d_view_opens_its_design(page: Any, address: str) -> Non
     )
     assert until(page, "trial", str(trial))
     page.wait_for_selector(f"#details h2:has-text('Design #{trial}')")
+    # what a brush is in two dimensions: a slider for each axis, and the box that they keep
+    page.locator("[aria-label='Box depth'] [role=slider]").last.focus()
+    page.keyboard.press("PageDown")
+    until(page, "max.j_per_token")
+    page.wait_for_function(f"{graph}.data.some(t => t.name === 'your limits')")
 
 
 def test_a_link_shows_the_same_picture(page: Any, address: str) -> None:
@@ -222,7 +227,21 @@ def test_a_link_shows_the_same_picture(page: Any, address: str) -> None:
     assert page.locator("#details h2").inner_text().startswith("Design #3")
 
 
-def test_export_report_and_table_arrive_as_files(page: Any, address: str) -> None:
+def alone_and_offline(browser: Any, said: str, path: Path) -> None:
+    """Open a page from the disk without a network: it asks for nothing and says nothing wrong."""
+    path.write_text(said)
+    context = browser.new_context(viewport={"width": 1150, "height": 900}, offline=True)
+    page, asked, errors = context.new_page(), [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: errors.append(message.text))
+    page.goto(path.as_uri())
+    assert asked == [path.as_uri()] and errors == []
+    drawn = page.locator("svg circle").first.bounding_box()
+    assert drawn and drawn["width"] > 2 and page.locator("table tbody tr").count() > 1
+    context.close()
+
+
+def test_export_report_and_table_arrive_as_files(page: Any, address: str, tmp_path: Path) -> None:
     opened(page, address)
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Export").click()
@@ -239,10 +258,11 @@ def test_export_report_and_table_arrive_as_files(page: Any, address: str) -> Non
         page.get_by_role("button", name="Report of these designs").click()
     said = Path(waiting.value.path()).read_text()
     assert "<svg" in said and page.locator("#verdict").inner_text()[:40] in said
+    alone_and_offline(page.context.browser, said, tmp_path / "report.html")
     for kind in ("SVG", "PNG"):
         with page.expect_download() as waiting:
             page.get_by_role("button", name=f"Picture as {kind}").click()
-        assert waiting.value.suggested_filename.endswith(kind.lower())
+        assert waiting.value.suggested_filename == f"codesign-trade-off.{kind.lower()}"
 
 
 @pytest.mark.parametrize("name", ["flip", "insight"])
@@ -256,6 +276,11 @@ def test_the_other_pages(page: Any, address: str, name: str, picture: Callable[[
         )
     else:
         page.wait_for_function("document.querySelectorAll('#insight-cards h2').length >= 5")
+        page.wait_for_selector("#insight-cards .card:last-child .main-svg")
+        with page.expect_download() as waiting:
+            page.get_by_role("button", name="Save Which goals pull together? as SVG").click()
+        assert waiting.value.suggested_filename == "codesign-which-goals-pull-together.svg"
+        assert Path(waiting.value.path()).read_text().startswith("<svg")
     assert until(page, "page", name)
     page.wait_for_timeout(300)
     picture(page, f"{name}-1280")

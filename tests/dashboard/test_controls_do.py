@@ -1,5 +1,6 @@
 """What a control does to the view."""
 
+from dataclasses import replace
 from typing import Any
 
 import made
@@ -37,6 +38,18 @@ def test_a_slider_at_its_ends_is_no_limit() -> None:
     assert use(control, [0, STEPS]).limits == {}
     low, high = use(control, [0, 100]).limits["tpot_s"]
     assert low is None and high == pytest.approx(SCALES["tpot_s"].value(100))
+
+
+def test_the_sliders_below_a_picture_in_depth_limit_what_its_axes_show() -> None:
+    deep = replace(VIEW, z="system.accelerators")
+    view = use({"type": "depth", "axis": "x"}, [0, 100], deep)
+    assert view.limits == {"tpot_s": (None, pytest.approx(SCALES["tpot_s"].value(100)))}
+    view = use(
+        {"type": "depth", "axis": "z"}, [50, STEPS], view
+    )  # a parameter, which has no slider at the left
+    assert view.limits["system.accelerators"] == (pytest.approx(1 + 7 / 4), None)
+    assert controls.depth_positions(DESIGNS, view, "z", SCALES) == [50, STEPS]
+    assert use({"type": "depth", "axis": "z"}, [50, 90], VIEW) == VIEW  # no depth
 
 
 @pytest.mark.parametrize("scale", [Scale(0.001, 1.0, True), Scale(2.0, 3.0)])

@@ -54,7 +54,7 @@ def test_every_part_of_the_page_is_made(case: str, page: str) -> None:
     view = desk.complete(View(page=page, limits={"tpot_s": (None, 0.5)}))
     designs = desk.designs(view)
     content: dict[str, Any] = {
-        **drawings.sentences(designs, view),
+        **drawings.sentences(desk, designs, view),
         **drawings.panels(desk, designs, view, {"details", "comparison", "saved"}),
     }
     assert said in str(content["verdict"]) or "Within your limits" in str(content["verdict"])

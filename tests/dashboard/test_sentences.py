@@ -8,6 +8,7 @@ import pytest
 
 from dashboard import consequences, words
 from dashboard.columns import significant
+from dashboard.designs import Designs
 from dashboard.view import View
 
 
@@ -80,6 +81,23 @@ def test_a_change_counts_who_joins_and_who_leaves() -> None:
     assert consequences.changed(before, after).startswith(
         "With this change 1 design joins the front and 1 leaves it"
     )
+
+
+def test_a_change_of_price_says_where_the_cheapest_design_changes_its_tier() -> None:
+    designs = made.designs(40)
+    tiers, good = np.array(["dram", "hbm"] * 20), np.full(40, 2.2)
+
+    def at(price: float) -> Designs:
+        usd = np.where(tiers == "dram", 0.5 + 0.0125 * price, 1.0)  # equal at 40 USD/GB
+        table = designs.table.assign(**{"serving.tables.tier": tiers, "bits_per_byte": good, "usd_per_mtok": usd,
+                                        "feasible": True})  # fmt: skip
+        return replace(designs, table=table)
+
+    expected = "has tables in DRAM below 40 USD/GB, tables in HBM above 40 USD/GB."
+    assert consequences.switch(at(20), at(100), View(change={"dram": 100.0}), 20).endswith(expected)
+    assert consequences.switch(at(100), at(20), View(change={"dram": 20.0}), 100).endswith(expected)
+    assert consequences.switch(at(20), at(30), View(change={"dram": 30.0}), 20) == ""
+    assert consequences.switch(at(20), at(100), View(change={"context": 100.0}), 20) == ""
 
 
 @pytest.mark.parametrize(

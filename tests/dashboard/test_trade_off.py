@@ -63,6 +63,17 @@ def test_many_designs_become_a_density_with_the_whole_front_on_top() -> None:
     assert 0 < np.count_nonzero(shades) <= beaten and shades.max() == 255
 
 
+def test_limits_are_a_box_in_depth() -> None:
+    designs = made.designs(100)
+    deep = replace(VIEW, z="usd_per_mtok", limits={"tpot_s": (None, 0.02)})
+    box = next(trace for trace in front.draw(designs, deep)["data"] if trace["name"] == "your limits")
+    corners = {p for p in zip(box["x"], box["y"], box["z"], strict=True) if None not in p}
+    assert len(corners) == 8 and len(box["x"]) == 12 * 3
+    assert max(x for x, _, _ in corners) == pytest.approx(20) and box["type"] == "scatter3d"
+    free = replace(deep, limits={})
+    assert all(trace["name"] != "your limits" for trace in front.draw(designs, free)["data"])
+
+
 def test_axes_carry_label_unit_and_which_way_is_better() -> None:
     layout = front.draw(made.designs(50), VIEW)["layout"]
     assert layout["xaxis"]["title"]["text"] == "TPOT (ms) · lower is better"
