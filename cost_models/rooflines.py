@@ -102,7 +102,7 @@ def all_reduce(
     """
     groups = np.ceil(ranks / group)
     inside = ranks / groups
-    each = message / link
+    each = message * (1.0 / link)
     one_shot = each * ((inside - 1.0) / constants["one_shot"])
     two_shots = each / constants["two_shots"]
     if "bridge" in constants:

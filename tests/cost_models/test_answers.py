@@ -8,6 +8,7 @@ import numpy as np
 
 import cost_models
 from cost_models import Design, Host, Serving, System, TablePlacement, answers
+from cost_models import answers_words as form
 from cost_models.design import GIB
 
 V41 = cost_models.read_model("deepseek-v4.1-flash")
@@ -103,6 +104,19 @@ def test_reads_that_are_hidden_are_shorter_than_their_window() -> None:
             )
             assert reads < window
     assert found.count("yes") == 2
+
+
+def test_the_host_that_starts_reads_is_told_from_reads_that_come_late() -> None:
+    for concurrency, late in ((8, False), (4096, True)):
+        of = design("ssd", concurrency=concurrency, phase="decode", input_tokens=128)
+        sentence = said(of)[QUESTIONS[2]]
+        result = cost_models.evaluate(of).result(0)
+        starts, stall = float(result.parts.engine.host_step), float(result.lookup.decode.stall_s)
+        assert form.time(stall) in sentence and form.time(starts) in sentence
+        if late:
+            assert sentence.startswith("In a decode step not all: " + form.time(stall - starts))
+        else:
+            assert stall == starts and sentence.startswith("In a decode step yes")
 
 
 def test_a_layout_that_does_not_divide_is_mended_before_money_is_spent() -> None:

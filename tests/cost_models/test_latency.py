@@ -316,6 +316,26 @@ def test_all_reduce_takes_the_better_of_one_shot_and_two() -> None:
     assert float(rooflines.all_reduce(np.ones((1, 1)), ranks / 8, 450e9, 8.0, 50e9, fit).time_s[0, 0]) == 0
 
 
+def test_over_pcie_more_than_two_ranks_share_what_their_host_passes() -> None:
+    fit, link, size = constants.of("l40s")["all_reduce"], 32e9, 64e6
+
+    def bus_bandwidth(ranks: int, **others: float) -> float:
+        moved = rooflines.all_reduce(
+            np.full((1, 1), size), np.full(1, ranks), link, 8.0, 50e9, fit | others
+        ).memory_s  # fmt: skip
+        return 2 * (ranks - 1) / ranks * size / float(moved[0, 0])
+
+    assert bus_bandwidth(2) == bus_bandwidth(2, bridge=0.1) > 0.5 * link
+    for ranks in (4, 8):  # in all no more than the host passes, and no more than a port each
+        assert ranks * bus_bandwidth(ranks) == pytest.approx(fit["bridge"] * link, rel=0.01)
+        assert bus_bandwidth(ranks, bridge=100.0) == pytest.approx(fit["two_shots"] * link, rel=0.01)
+
+
+def test_weights_of_four_bit_integers_are_multiplied_in_sixteen_bits() -> None:
+    narrow = replace(read_model("llama-3.1-8b"), weights_dtype="int4")
+    assert set(operators(narrow).compute) == {"bf16"}
+
+
 def test_plans_hold_every_operator_once() -> None:
     for name in presets():
         model = read_model(name)
