@@ -58,7 +58,8 @@ def check(design: Design, system: bool = True) -> None:
 
     system: look at that as well, not at serving and limits alone.
     """
-    for record in (*([design.system] if system else []), design.serving.tables, design.limits):
+    looked_at: list[System | TablePlacement | Limits] = [design.serving.tables, design.limits]
+    for record in [design.system, *looked_at] if system else looked_at:
         try:
             _checked(record)
         except TypeError:  # an array has no hash
