@@ -99,8 +99,8 @@ class Windows:
         needed = batch * steps
         if self.count < needed:
             raise TrainingError(
-                f"the text has {self.count * self.length:,} distinct tokens to train on, this fidelity "
-                f"needs {needed * self.length:,}; give {needed / max(1, self.count):.1f} times the text or "
+                f"the text has {self.count * self.length:,} tokens to train on, this fidelity needs "
+                f"{needed * self.length:,}, none twice; give {needed / max(1, self.count):.1f} times the text or "
                 "choose a smaller fidelity"
             )
         order = np.random.default_rng([seed, 1]).permutation(self.count)[:needed]

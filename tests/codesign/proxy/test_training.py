@@ -111,7 +111,9 @@ def test_bits_per_byte_counts_every_byte_of_the_windows(
 def test_too_little_text_says_how_much_is_needed(
     full_model: Callable[..., Model], tiny: Fidelity, data: tuple[tokenizer.Tokens, batches.Split]
 ) -> None:
-    with pytest.raises(TrainingError, match=r"distinct tokens .* needs 25,600,000; give \d+\.\d times"):
+    with pytest.raises(
+        TrainingError, match=r"tokens to train on, .* needs 25,600,000, none twice; give \d+\.\d times"
+    ):
         _run(full_model(0.0), replace(tiny, steps=100_000), data)
 
 
