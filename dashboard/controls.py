@@ -13,6 +13,7 @@ from dashboard.scale import STEPS, Scale
 from dashboard.view import View
 
 MOST_TABLE_COLUMNS = 16
+MOST_FIRST = 8  # objectives with a limit and a button in sight; the other limits are folded
 FIRST_LIMITS = ("ttft_s", "peak_w", "capex_usd", "hbm_bytes")  # asked for most: SLO, power, budget, memory
 
 
@@ -103,13 +104,16 @@ def box(designs: Designs, view: View, scales: dict[str, Scale]) -> html.Div:
 
 def limits(designs: Designs, view: View, content: dict[str, Any], scales: dict[str, Scale]) -> html.Section:
     """Sliders that keep only the designs between two values; content: what "left-over" and "saved" hold."""
-    first = [name for name in scales if name in designs.objectives or name in FIRST_LIMITS]
+    first = [name for name in scales if name in designs.objectives[:MOST_FIRST] or name in FIRST_LIMITS]
     rest = [_limit(designs, view, name, scales[name]) for name in scales if name not in first]
     rows: list[Any] = [_limit(designs, view, name, scales[name]) for name in first]
     if rest:
         asked = any(name in view.limits for name in scales if name not in first)
         rows.append(html.Details([html.Summary("more limits"), *rest], open=asked))
-    nothing: Any = html.P("Limits appear with the first feasible designs.", className="note")
+    few = (
+        "No figure tells the feasible designs apart." if designs.feasible.any() else "No feasible design yet."
+    )
+    nothing: Any = html.P(few, className="note")
     return html.Section(
         [
             html.H2("Limits"),
@@ -222,7 +226,7 @@ def choices(designs: Designs, view: View) -> list[Any]:
     """A button for each choice within the limits: the best compromise, and the best in each objective."""
     opened = designs.opened(view)
     buttons = []
-    for name, trial in designs.choices(view).items():
+    for name, trial in list(designs.choices(view).items())[: 1 + MOST_FIRST]:
         column = designs.columns.get(name)
         best = "highest" if column and column.direction == "maximize" else "lowest"
         text = "best compromise" if column is None else f"{best} {column.label}"

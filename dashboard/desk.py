@@ -109,7 +109,7 @@ class Desk:
         """Whether a column wants a logarithmic axis."""
         designs = self.designs(View())
         scale = Scale.of(designs.table[name].to_numpy(float)[designs.feasible])
-        return scale is not None and scale.log
+        return scale is not None and scale.low > 0 and scale.high > 10 * scale.low
 
     def document(self, trial: int, view: View) -> dict[str, Any]:
         """The evaluation of a trial as the view asks; empty where it was not recorded."""

@@ -9,7 +9,7 @@ from dashboard import evidence, words
 from dashboard.columns import significant
 from dashboard.designs import Designs
 from dashboard.figures import details as figures
-from dashboard.figures.style import Figure
+from dashboard.figures.style import Figure, empty
 from dashboard.parts import PLAIN_CONFIG, act, figure, pressed
 from dashboard.view import View
 
@@ -42,7 +42,7 @@ def panel(designs: Designs, view: View, document: dict[str, Any], parts: dict[st
                 html.Button("Report", title="A self-contained HTML report", **act("report", trial)),
                 dcc.Clipboard(content=f"codesign export {quote(designs.study)} --trial {trial} --out design-{trial}",
                               title="Copy the export command", className="clip"),
-                html.Span("copy export command", className="note"),
+                html.Span("copy command", className="note"),
             ],
             className="buttons",
         ),
@@ -122,6 +122,8 @@ def frame(name: str, title: str, note: str, height: int, drawn: Figure | None = 
 
 def near(document: dict[str, Any], parts: dict[str, Any], theme: str) -> dict[str, Figure]:
     """The figures of `NEAR`."""
+    if not document:
+        return {name: empty(theme, "no design is open, or nothing was recorded of it") for name in NEAR}
     return {
         "memory-map": figures.memory(document, parts.get("capacities", {}), theme),
         "decode-step": figures.timeline(document, theme),

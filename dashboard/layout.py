@@ -285,10 +285,12 @@ def _insight() -> html.Div:
 
 
 def insight(one: Card) -> html.Section:
-    """A card of the insight page."""
+    """A card of the insight page; one without a figure is small."""
+    drawn = bool(one.figure["data"])
+    saving = [controls.pictures(one.title)] if drawn else []
     return html.Section(
-        [controls.pictures(one.title), html.H2(one.title), html.P(one.reading, className="reading"),
-         figure(one.title, "300px", figure=one.figure)],
+        [*saving, html.H2(one.title), html.P(one.reading, className="reading"),
+         *([figure(one.title, "300px", figure=one.figure)] if drawn else [])],
         className="card",
     )  # fmt: skip
 

@@ -268,7 +268,8 @@ def _ends(there: Mask, values: NDArray[np.float64], quantity: whatif.Quantity) -
 
     def edge(n: int) -> str:
         low, high = float(values[n - 1]), float(values[n])
-        return quantity.text((low * high) ** 0.5 if quantity.log else (low + high) / 2)
+        middle = (low * high) ** 0.5 if quantity.log else (low + high) / 2
+        return quantity.text(float(f"{middle:.1e}"))  # the cells are no finer than that
 
     low = edge(first) if first else ""
     high = edge(last + 1) if last + 1 < len(values) else ""

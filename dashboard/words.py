@@ -19,6 +19,9 @@ NAMING = (
 )
 
 
+MOST_SAID = 6  # objectives in a sentence; the panel of a design has all
+
+
 def verdict(designs: Designs, view: View) -> str:
     """What to take within the limits, what it costs against the best in quality, and who ties with that."""
     return " ".join(part for part in advice(designs, view) if part)
@@ -38,7 +41,7 @@ def advice(designs: Designs, view: View) -> tuple[str, str]:
     assert row is not None
     role = "knee of the front" if trial == designs.knee else "best compromise left"
     figures = ", ".join(designs.columns[name].label + " " + designs.columns[name].text(designs.table[name].iloc[row])
-                        for name in designs.objectives)  # fmt: skip
+                        for name in designs.objectives[:MOST_SAID])  # fmt: skip
     limited = bool(view.limits or view.only or view.lasso)
     first = f"{'Within your limits, take' if limited else 'Take'} #{trial} ({role}; {naming(designs, row)}): {figures}."
     rivals = [(name, other) for name, other in choices.items() if other != trial]
@@ -94,7 +97,7 @@ def differences(designs: Designs, first: int, second: int) -> list[str]:
     a, b = designs.row(first), designs.row(second)
     if a is None or b is None:
         return []
-    return [text for name in designs.objectives if (text := difference(designs, name, a, b))]
+    return [text for name in designs.objectives[:MOST_SAID] if (text := difference(designs, name, a, b))]
 
 
 def difference(designs: Designs, name: str, a: int, b: int) -> str:
@@ -138,7 +141,8 @@ def infeasible(designs: Designs) -> str:
             counts.append(
                 (
                     int(broken.sum()),
-                    f"{int(broken.sum())} break {column.label} (nearest by {significant(worst)} {column.unit})",
+                    f"{int(broken.sum())} {'breaks' if broken.sum() == 1 else 'break'} the "
+                    f"{column.label.removesuffix(' limit')} limit (nearest by {significant(worst)} {column.unit})",
                 )
             )
     counts.sort(reverse=True)
@@ -190,7 +194,7 @@ def many(count: int, noun: str) -> str:
 
 def counts(designs: Designs) -> str:
     """`1,204 designs · 931 feasible · 44 on the front · search running`."""
-    parts = [f"{len(designs):,} designs", f"{int(designs.feasible.sum()):,} feasible",
+    parts = [many(len(designs), "design"), f"{int(designs.feasible.sum()):,} feasible",
              f"{int(designs.front.sum()):,} on the front"]  # fmt: skip
     if designs.running:
         parts.append(f"search running ({designs.running} in flight)")

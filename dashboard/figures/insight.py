@@ -18,6 +18,8 @@ from dashboard.figures.card import Card, nothing, xy
 from dashboard.view import View
 from dashboard.words import many
 
+MOST_GOALS = 7  # of a hypervolume, whose time grows exponentially with them
+
 
 def cards(
     designs: Designs, view: View, design: Design | None = None, confirmed: dict[str, Any] | None = None
@@ -45,6 +47,8 @@ def progress(designs: Designs, view: View) -> Card:
     A design that completes a model with other hardware counts with the training of that model.
     """
     title = "Is the search still finding better designs?"
+    if len(designs.objectives) > MOST_GOALS:
+        return nothing(view, title, f"The hypervolume of more than {MOST_GOALS} objectives takes too long")
     rows = np.flatnonzero(designs.feasible)
     costs = np.column_stack([designs.cost(name)[rows] for name in designs.objectives])
     known = np.isfinite(costs).all(axis=1)

@@ -16,7 +16,7 @@ MOST_AXES = 10
 
 def dimensions(designs: Designs) -> list[str]:
     """The columns that get an axis: the objectives, then the parameters that matter most, at most ten in all."""
-    rows = np.flatnonzero(designs.front)[:MOST_LINES]
+    rows, goals = np.flatnonzero(designs.front)[:MOST_LINES], designs.objectives[:MOST_AXES]
     varying = [
         column.name
         for column in designs.named("parameter")
@@ -24,10 +24,10 @@ def dimensions(designs: Designs) -> list[str]:
         < designs.table[column.name].iloc[rows].astype(str).nunique()
         <= (MOST_LINES if column.numeric else 12)
     ]
-    strength = {name: max(np.nan_to_num(explained(designs, rows, name, goal)) for goal in designs.objectives)
+    strength = {name: max(np.nan_to_num(explained(designs, rows, name, goal)) for goal in goals)
                 for name in varying}  # fmt: skip
-    chosen = sorted(varying, key=lambda name: -strength[name])[: MOST_AXES - len(designs.objectives)]
-    return [*designs.objectives, *(name for name in varying if name in chosen)]
+    chosen = sorted(varying, key=lambda name: -strength[name])[: MOST_AXES - len(goals)]
+    return [*goals, *(name for name in varying if name in chosen)]
 
 
 def draw(designs: Designs, view: View) -> style.Figure:

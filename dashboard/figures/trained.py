@@ -14,6 +14,7 @@ from dashboard.designs import Designs
 from dashboard.figures import style
 from dashboard.figures.card import Card, nothing, xy
 from dashboard.view import View
+from dashboard.words import many
 
 QUALITY = "bits_per_byte"
 PUBLISHED_SHARE = (0.20, 0.25)  # best of the models of arXiv 2601.07372, section 3.2
@@ -77,7 +78,7 @@ def share(designs: Designs, view: View, rows: NDArray[np.int64]) -> Card:
     x, y, rows = x[known], y[known], rows[known]
     data = [_dots(designs, rows, x, y, look, QUALITY)]
     curve = parabola(x, y)
-    reading = f"{len(rows)} trained models; too few different shares for a curve."
+    reading = f"{many(len(rows), 'trained model')}; too few different shares for a curve."
     if curve is not None:
         line = np.linspace(x.min(), x.max(), 60)
         middle, half = curve.at(line)
@@ -178,7 +179,8 @@ def placement(designs: Designs, view: View, rows: NDArray[np.int64]) -> Card:
     figure["layout"]["xaxis"] |= {"tickvals": layers}
     ties = [group for group, mean, error in zip(groups[1:], means[1:], errors[1:], strict=True)
             if mean - means[0] <= 2 * np.hypot(error or np.inf, errors[0] or np.inf)]  # fmt: skip
-    reading = f"Lowest on average: layers {groups[0]} with {names[0]} bits per byte over {counts[0]} proxies"
+    over = f"{counts[0]} {'proxy' if counts[0] == 1 else 'proxies'}"
+    reading = f"Lowest on average: layers {groups[0]} with {names[0]} bits per byte over {over}"
     reading += f"; the noise does not tell {' and '.join(ties)} apart from it." if ties else "."
     return Card(title, reading, figure)
 

@@ -8,7 +8,8 @@ import made
 import numpy as np
 import pytest
 
-from dashboard import controls, details, drawings, grid, layout, phase, report
+from dashboard import controls, details, drawings, grid, layout, phase, report, words
+from dashboard.columns import describe
 from dashboard.designs import Designs
 from dashboard.desk import Desk
 from dashboard.figures import flip, insight, parallel
@@ -39,9 +40,21 @@ def one_objective() -> Designs:
 CASES: dict[str, tuple[Callable[[], Designs], str]] = {
     "none": (lambda: few(0), "No trial has finished yet"),
     "one": (lambda: few(1), "Take #0"),
-    "infeasible": (infeasible, "No design of 40 is feasible: 40 break HBM"),
+    "infeasible": (infeasible, "No design of 40 is feasible: 40 break the HBM limit"),
     "one objective": (one_objective, "Take #"),
 }
+
+
+def test_thirty_objectives_leave_a_page_that_can_be_read() -> None:
+    designs = made.designs(60)
+    goals = {f"goal_{n}_s": designs.table["tpot_s"] * (n + 1) for n in range(26)}
+    table = designs.table.assign(**goals)
+    columns = designs.columns | {name: describe(name, table[name], "objective") for name in goals}
+    many = replace(designs, table=table, columns=columns, objectives=(*designs.objectives, *goals))
+    assert len(controls.choices(many, View())) <= 2 + controls.MOST_FIRST
+    assert len(parallel.dimensions(many)) == parallel.MOST_AXES
+    assert "goal 9" not in words.verdict(many, View())
+    assert any("takes too long" in card.reading for card in insight.cards(many, View()))  # and not a hang
 
 
 @pytest.mark.parametrize("case", CASES)

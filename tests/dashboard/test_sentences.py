@@ -47,7 +47,7 @@ def test_an_infeasible_study_says_which_constraint_and_by_how_much() -> None:
         feasible=False, front=False, knee=False, **{"violation.hbm": 2.0**30, "violation.tpot_s": -1.0}
     )
     text = words.verdict(replace(designs, table=table), View())
-    assert text == "No design of 40 is feasible: 40 break HBM (nearest by 1.00 GiB)."
+    assert text == "No design of 40 is feasible: 40 break the HBM limit (nearest by 1.00 GiB)."
 
 
 @pytest.mark.parametrize(
