@@ -127,6 +127,8 @@ def altered(change: Mapping[str, float]) -> Callable[[Design], Design]:
     def alter(design: Design) -> Design:
         serving = {"input_tokens": change.get("context"), "concurrency": change.get("load")}
         known: dict[str, Any] = {name: int(value) for name, value in serving.items() if value is not None}
+        if "concurrency" in known:
+            known["request_rate"] = 0.0  # so many in flight, whatever arrived
         if "utilisation" in change:
             known["utilisation"] = float(change["utilisation"])
         limits = replace(design.limits, tpot_s=change["slo"] / 1e3) if "slo" in change else design.limits
