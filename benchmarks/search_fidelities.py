@@ -26,7 +26,8 @@ from codesign.proxy.fidelity import load
 from codesign.proxy.rank_study import TABLE as RANK_STUDY
 from codesign.search.fidelities import Ladder, Trainings
 from codesign.search.landscape import features
-from codesign.search.sampler import CompletionSampler, Observation
+from codesign.search.sampler import CompletionSampler
+from codesign.search.trials import Observation
 
 PRICE = 0.25
 SCATTER = {"agrees": 0.3, "half agrees": 1.0, "says nothing": 30.0}  # error over the spread of the losses

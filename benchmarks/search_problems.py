@@ -20,8 +20,8 @@ import search_spaces
 from benchmarks import search_table
 from codesign.front import Matrix, hypervolume, non_dominated
 from codesign.proxy.fidelity import load
+from codesign.search.distributions import enumerated
 from codesign.search.landscape import Landscape, model_key
-from codesign.search.sampler import enumerated
 from codesign.search.scoring import Scores, score
 from search_spaces import Space
 

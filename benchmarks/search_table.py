@@ -18,7 +18,7 @@ import search_spaces
 from codesign import cache
 from codesign.proxy.measurement import measure
 from codesign.proxy.store import Store
-from codesign.search.sampler import enumerated
+from codesign.search.distributions import enumerated
 from search_spaces import Space
 
 SPACE = Path(__file__).with_name("search_space.yaml")

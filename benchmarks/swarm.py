@@ -19,7 +19,7 @@ import optuna
 import search_spaces
 from codesign import search
 from codesign.front import Matrix, hypervolume
-from codesign.search.completion import minimised_values
+from codesign.search.trials import minimised_values
 from search_spaces import Space
 
 SAMPLERS = ("codesign", "group-pso", "nsga2", "tpe", "random")

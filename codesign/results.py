@@ -15,8 +15,8 @@ from codesign.errors import StudyError
 from codesign.front import hypervolume, knee, non_dominated, signs, ties
 from codesign.listing import front_table, show_text
 from codesign.search import study as studies
-from codesign.search.scoring import QUALITY
-from codesign.search.trials import LEFT_OUT, evaluated
+from codesign.search.scoring import LEFT_OUT, QUALITY, evaluated
+from codesign.search.trials import is_feasible
 from cost_models.design import Design
 from search_spaces import Space
 
@@ -281,7 +281,7 @@ def _row(trial: FrozenTrial, space: Space) -> dict[str, Any]:
     constraints = trial.constraints
     for name, amount in constraints.items():
         row[_VIOLATION + name] = amount
-    row["feasible"] = trial.state == TrialState.COMPLETE and all(v <= 0 for v in constraints.values())
+    row["feasible"] = is_feasible(trial)
     row["trained"] = bool(attributes.get("trained")) and trial.state == TrialState.COMPLETE
     row["completes"] = attributes.get("completes")
     row["model"] = attributes.get("model")

@@ -10,8 +10,8 @@ import cost_models
 from codesign.bundles.structure import Bundle, bundles, label
 from codesign.errors import InputError
 from codesign.front import non_dominated, signs
+from codesign.search.executors import beside
 from codesign.search.scoring import QUALITY, score
-from codesign.search.workers import beside
 from search_spaces import Space
 
 

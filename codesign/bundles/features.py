@@ -13,7 +13,7 @@ import numpy as np
 from codesign import results
 from codesign.errors import StudyError
 from codesign.front import non_dominated, signs
-from codesign.search.trials import evaluated
+from codesign.search.scoring import evaluated
 from cost_models.design import Design
 
 MOST = 24  # members of the front that are tried, spread over it

@@ -116,7 +116,7 @@ def _measured(designs: "results.Designs", trial: int) -> dict[str, Any]:
 
 def _training(designs: "results.Designs", trial: int) -> Training | None:
     """What the proxy of a trial was trained with; None where the space trains nothing."""
-    from codesign.search.workers import beside
+    from codesign.search.executors import beside
 
     space = designs.space
     if space.quality is None:

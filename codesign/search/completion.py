@@ -7,10 +7,9 @@ import optuna
 from optuna.trial import TrialState
 
 import cost_models
-from codesign.front import Matrix, non_dominated, signs, thinned
+from codesign.front import Matrix, non_dominated, thinned
 from codesign.search.distributions import distributions
-from codesign.search.scoring import score
-from codesign.search.trials import evaluated, with_quality
+from codesign.search.scoring import evaluated, score, with_quality
 from cost_models.design import Model
 from search_spaces import Space
 
@@ -91,13 +90,3 @@ def record(
 def fingerprint(params: dict[str, Any]) -> str:
     """Equal for equal parameters."""
     return repr(sorted(params.items()))
-
-
-def minimised_values(space: Space, trials: list[optuna.trial.FrozenTrial]) -> Matrix:
-    """Objectives of the feasible COMPLETE trials, less is better: (n, objectives)."""
-    rows = [
-        t.values
-        for t in trials
-        if t.state == TrialState.COMPLETE and all(amount <= 0 for amount in t.constraints.values())
-    ]
-    return np.array(rows, dtype=float).reshape(-1, len(space.objectives)) * signs(space.objectives)

@@ -21,10 +21,9 @@ from codesign.front import non_dominated, signs, thinned
 from codesign.proxy import Fidelity, fidelity
 from codesign.search import executors, paired
 from codesign.search import study as studies
-from codesign.search.executors import Trained, Training
+from codesign.search.executors import Trained, Training, beside
 from codesign.search.progress import Line, duration
 from codesign.search.scoring import QUALITY
-from codesign.search.workers import beside
 
 ATTRIBUTE = "confirmed"
 DEFAULT_SEEDS = 3

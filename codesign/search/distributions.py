@@ -13,6 +13,8 @@ from optuna.distributions import (
 
 from search_spaces import Parameter, Space
 
+_MOST_ENUMERATED = 20_000  # model spaces up to this size are listed instead of sampled
+
 
 def distribution(parameter: Parameter) -> BaseDistribution:
     """The Optuna distribution of a parameter; subsets are categories written "1,14"."""
@@ -62,3 +64,30 @@ def random_value(parameter: Parameter, generator: np.random.Generator) -> Any:
         return int(parameter.low) + step * int(generator.integers(count))
     levels = parameter.levels()
     return levels[int(generator.integers(len(levels)))]
+
+
+def enumerated(space: Space) -> list[dict[str, Any]] | None:
+    """All values of the model parameters, or None where there are too many."""
+    if any(p.kind == "float" and not p.step for p in space.model_parameters):
+        return None
+    rows: list[dict[str, Any]] = [{}]
+    for p in space.model_parameters:
+        if p.kind == "int" and (p.high - p.low) / (p.step or 1) > _MOST_ENUMERATED:
+            return None
+        levels = (
+            p.levels() if p.kind != "int" else tuple(range(int(p.low), int(p.high) + 1, int(p.step) or 1))
+        )
+        rows = _expanded(space, rows, p, levels)
+        if len(rows) > _MOST_ENUMERATED:
+            return None
+    return rows
+
+
+def _expanded(
+    space: Space, rows: list[dict[str, Any]], p: Parameter, levels: tuple[Any, ...]
+) -> list[dict[str, Any]]:
+    return [
+        new
+        for row in rows
+        for new in ([row | {p.name: v} for v in levels] if p.applies(space.fixed | row) else [row])
+    ]

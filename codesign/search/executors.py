@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from codesign.errors import InputError, LostTrainingError, TrainingError
 from cost_models.design import Model
+from search_spaces import Space
 
 if TYPE_CHECKING:
     from codesign import corpus
@@ -59,6 +61,29 @@ class Trained:
             "key": quality.key, "reason": quality.reason, "stored": self.stored,
             "belief": quality.details["belief"],
         }  # fmt: skip
+
+
+def trainings_of(space: Space) -> Callable[[Model, str | None], Training] | None:
+    """How the quality of a model is measured in this space, at the fidelity of a name (None: the last one).
+
+    None where nothing is trained.
+    """
+    quality = space.quality
+    if quality is None:
+        return None
+    from codesign.proxy import fidelity
+
+    recipes = {name: fidelity.load(beside(space, name)) for name in quality.fidelities}
+    corpus = quality.corpus and beside(space, quality.corpus)
+    return lambda model, name: Training(
+        model, recipes[name or quality.fidelity], quality.seed, corpus, quality.mode
+    )
+
+
+def beside(space: Space, name: str) -> str:
+    """A file that a space names, relative to the space's own; other names as they are."""
+    path = Path(space.file).parent / name
+    return str(path) if path.exists() else name
 
 
 class Executor(Protocol):

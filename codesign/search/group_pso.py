@@ -13,12 +13,13 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 from scipy.stats import rankdata
 
 from codesign.bundles.structure import bundles
 from codesign.front import signs
 from codesign.search.distributions import distributions, random_value
+from codesign.search.trials import is_feasible
 from search_spaces import Parameter, Space
 
 PARTICLES = 4  # of a group
@@ -130,9 +131,7 @@ def step(
 
 def fitness(trials: Sequence[FrozenTrial], space: Space) -> dict[int, float]:
     """Mean rank over the objectives of every feasible finished trial, less is better; others have none."""
-    done = [
-        t for t in trials if t.state == TrialState.COMPLETE and all(v <= 0 for v in t.constraints.values())
-    ]
+    done = [t for t in trials if is_feasible(t)]
     if not done:
         return {}
     minimised = np.array([t.values for t in done]) * signs(space.objectives)

@@ -5,7 +5,7 @@ import sys
 from codesign import proxy
 from codesign.proxy import fidelity, rank_study
 from codesign.proxy.noise import Noise, find
-from codesign.search.workers import beside
+from codesign.search.executors import beside
 from cost_models.errors import InputError
 from search_spaces import Space
 

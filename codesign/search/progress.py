@@ -16,10 +16,9 @@ from codesign.front import knee, non_dominated
 from codesign.listing import figure
 from codesign.plaintext import sparkline
 from codesign.search import study as studies
-from codesign.search.completion import minimised_values
+from codesign.search.crew import Task
 from codesign.search.reference import volume
-from codesign.search.runner import count_proposed
-from codesign.search.workers import Task
+from codesign.search.trials import count_proposed, is_feasible, minimised_values
 from search_spaces import Space, restore
 
 _TERMINAL_SECONDS, _LOG_SECONDS = 1.0, 10.0
@@ -29,9 +28,7 @@ def snapshot(study: optuna.Study, space: Space) -> dict[str, Any]:
     """Counts, front and hypervolume of a study now."""
     trials = study.get_trials(deepcopy=False)
     finished = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)]
-    complete = [
-        t for t in trials if t.state == TrialState.COMPLETE and all(v <= 0 for v in t.constraints.values())
-    ]
+    complete = [t for t in trials if is_feasible(t)]
     values = minimised_values(space, complete)
     front = np.flatnonzero(non_dominated(values))
     return {

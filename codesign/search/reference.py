@@ -11,8 +11,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from codesign.front import hypervolume, signs
-from codesign.search.completion import minimised_values
 from codesign.search.scoring import QUALITY
+from codesign.search.trials import is_completion, minimised_values
 from search_spaces import Space
 
 _MARGIN = 0.1
@@ -42,7 +42,7 @@ def _losses(trials: Sequence[FrozenTrial]) -> list[float]:
     return [
         float(t.user_attrs["quality"][QUALITY])
         for t in trials
-        if t.state == TrialState.COMPLETE and t.user_attrs.get("quality") and "completes" not in t.user_attrs
+        if t.state == TrialState.COMPLETE and t.user_attrs.get("quality") and not is_completion(t)
     ]
 
 

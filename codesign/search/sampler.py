@@ -15,7 +15,6 @@ tells of the last fidelity for its price (`fidelities`). Only models of the last
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,38 +22,22 @@ import optuna
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 from scipy.spatial.distance import cdist
 
 import cost_models
 from codesign.errors import InputError
-from codesign.search.distributions import distributions, random_value
+from codesign.search.distributions import distributions, enumerated, random_value
 from codesign.search.fidelities import Ladder, Trainings
 from codesign.search.landscape import Candidate, Landscape, features
-from search_spaces import Parameter, Space
+from codesign.search.trials import Observation, observations
+from search_spaces import Space
 
-_MOST_ENUMERATED = 20_000  # model spaces up to this size are listed instead of sampled
 _NEW_PER_ASK = 12  # candidates whose front is computed per ask
 _DRAWN_PER_ASK = 1000  # of which they are picked
 _KEPT = 2000  # candidates kept from ask to ask
 _FEW = 1e-12
 _AT_ALL = 4  # models that are trained at every fidelity before their agreement is trusted
-
-
-@dataclass(frozen=True)
-class Observation:
-    """A model that was trained, is in training (loss None), or was refused: no proxy of it can be made.
-
-    fidelity: its place in `space.quality.fidelities`. seconds: that its training took, 0 if not known.
-    """
-
-    params: dict[str, Any]
-    key: str
-    loss: float | None = None
-    standard_error: float = 0.0
-    refused: bool = False
-    fidelity: int = 0
-    seconds: float = 0.0
 
 
 class CompletionSampler(BaseSampler):
@@ -281,58 +264,6 @@ class CompletionSampler(BaseSampler):
                 return made, 0
         left = [c for c in self._candidates.values() if c.reachable and c.key not in keys]
         return (left[int(self._generator.integers(len(left)))], 0) if left else None
-
-
-def observations(space: Space, trials: Sequence[FrozenTrial], asking: int) -> list[Observation]:
-    """What became of the models proposed so far, without that of the trial that asks."""
-    found: dict[tuple[str, int], Observation] = {}
-    names = space.quality.fidelities if space.quality else ("",)
-    for trial in trials:
-        attributes = trial.user_attrs
-        key = attributes.get("model")
-        if key is None or "completes" in attributes or trial.number == asking:
-            continue
-        params = {n: v for n, v in trial.params.items() if n.startswith("model.")}
-        quality = attributes.get("quality") or {}
-        fidelity = names.index(attributes["fidelity"]) if "fidelity" in attributes else len(names) - 1
-        if trial.state == TrialState.COMPLETE or (trial.state == TrialState.PRUNED and quality):
-            loss = quality["bits_per_byte"] if quality else (None if space.quality else 0.0)
-            error, seconds = quality.get("standard_error") or 0.0, quality.get("seconds") or 0.0
-            found[key, fidelity] = Observation(
-                params, key, loss, error, fidelity=fidelity, seconds=float(seconds)
-            )
-        elif trial.state == TrialState.RUNNING:
-            found.setdefault((key, fidelity), Observation(params, key, fidelity=fidelity))
-        elif trial.state == TrialState.PRUNED and "reason" in attributes:
-            found.setdefault((key, fidelity), Observation(params, key, refused=True, fidelity=fidelity))
-    return list(found.values())
-
-
-def enumerated(space: Space) -> list[dict[str, Any]] | None:
-    """All values of the model parameters, or None where there are too many."""
-    if any(p.kind == "float" and not p.step for p in space.model_parameters):
-        return None
-    rows: list[dict[str, Any]] = [{}]
-    for p in space.model_parameters:
-        if p.kind == "int" and (p.high - p.low) / (p.step or 1) > _MOST_ENUMERATED:
-            return None
-        levels = (
-            p.levels() if p.kind != "int" else tuple(range(int(p.low), int(p.high) + 1, int(p.step) or 1))
-        )
-        rows = _expanded(space, rows, p, levels)
-        if len(rows) > _MOST_ENUMERATED:
-            return None
-    return rows
-
-
-def _expanded(
-    space: Space, rows: list[dict[str, Any]], p: Parameter, levels: tuple[Any, ...]
-) -> list[dict[str, Any]]:
-    return [
-        new
-        for row in rows
-        for new in ([row | {p.name: v} for v in levels] if p.applies(space.fixed | row) else [row])
-    ]
 
 
 def _tuple(params: dict[str, Any]) -> tuple[Any, ...]:

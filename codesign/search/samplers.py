@@ -14,6 +14,7 @@ import cost_models
 from codesign.errors import InputError
 from codesign.search.group_pso import GroupSwarmSampler
 from codesign.search.sampler import CompletionSampler
+from codesign.search.trials import is_completion, is_feasible
 from search_spaces import Space
 
 DEFAULT = "codesign"
@@ -92,7 +93,7 @@ class _AsTheyRan(BaseSampler):
         for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
             if trial.number not in self._copied:
                 self._copied.add(trial.number)
-                if "completes" not in trial.user_attrs:
+                if not is_completion(trial):
                     self._shadow.add_trial(trial)
         return self._shadow
 
@@ -115,8 +116,8 @@ class _WithBroken(_AsTheyRan):
 
     def _synced(self, study: optuna.Study) -> optuna.Study:
         trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
-        own = [t for t in trials if "completes" not in t.user_attrs]
-        good = [t for t in own if t.values and max(t.constraints.values(), default=0.0) <= 0]
+        own = [t for t in trials if not is_completion(t)]
+        good = [t for t in own if is_feasible(t)]
         # without values, but with a quality: a short training, which broke nothing
         broken = [t for t in own if t not in good and (t.values or "quality" not in t.user_attrs)]
         broken = broken[-_MOST_BROKEN:] if good else []

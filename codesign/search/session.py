@@ -15,14 +15,16 @@ from codesign.errors import InputError, StudyError
 from codesign.proxy import fidelity
 from codesign.search import executors, locks, noise, warmstart
 from codesign.search import study as studies
+from codesign.search.crew import Crew, Task, work
 from codesign.search.distributions import random_value
+from codesign.search.executors import beside
 from codesign.search.landscape import Landscape
 from codesign.search.progress import Progress, snapshot
 from codesign.search.reference import settle
-from codesign.search.runner import MOST_INFEASIBLE, count_proposed
 from codesign.search.samplers import DEFAULT, NAMES
 from codesign.search.scoring import QUALITY
-from codesign.search.workers import Crew, Task, beside, work
+from codesign.search.trials import count_proposed, is_completion
+from codesign.search.worker import MOST_INFEASIBLE
 from cost_models import yamlfile
 from search_spaces import Space
 
@@ -125,7 +127,7 @@ def _note(study: optuna.Study, before: int, proposed: int, wanted: int) -> str |
     if proposed >= wanted:
         return None
     trials = study.get_trials(deepcopy=False)
-    last = [t.state for t in trials if "completes" not in t.user_attrs][-MOST_INFEASIBLE:]
+    last = [t.state for t in trials if not is_completion(t)][-MOST_INFEASIBLE:]
     refused = len(last) == MOST_INFEASIBLE and all(state == optuna.trial.TrialState.PRUNED for state in last)
     why = f"the last {MOST_INFEASIBLE} broke a constraint" if refused else "the space has no other model"
     return f"ended after {proposed} of {wanted} proposals: {why}"
@@ -156,7 +158,7 @@ def _stated(space: Space, field: str, name: str | None) -> Iterator[None]:
 
 def _trained(study: optuna.Study) -> int:
     return sum(
-        t.state == optuna.trial.TrialState.COMPLETE and "completes" not in t.user_attrs
+        t.state == optuna.trial.TrialState.COMPLETE and not is_completion(t)
         for t in study.get_trials(deepcopy=False)
     )
 

@@ -145,7 +145,7 @@ def _noise(options: argparse.Namespace) -> Answer:
     from codesign import proxy
     from codesign.proxy import fidelity as fidelities
     from codesign.proxy.rank_study import draw
-    from codesign.search.workers import beside
+    from codesign.search.executors import beside
     from cost_models.errors import InputError
 
     if options.seeds < 2:

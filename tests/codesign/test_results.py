@@ -12,7 +12,7 @@ import search_spaces
 from codesign import results, search
 from codesign.errors import StudyError
 from codesign.search import study as studies
-from codesign.search.trials import LEFT_OUT
+from codesign.search.scoring import LEFT_OUT
 
 SPACE = """
 model: {preset: engram-27b}

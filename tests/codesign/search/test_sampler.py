@@ -7,7 +7,8 @@ import pytest
 import cost_models
 from codesign.front import hypervolume
 from codesign.search.landscape import Landscape, covering
-from codesign.search.sampler import CompletionSampler, Observation
+from codesign.search.sampler import CompletionSampler
+from codesign.search.trials import Observation
 from search_spaces import Space
 
 

@@ -9,7 +9,7 @@ import cost_models
 import search_spaces
 from codesign.front import signs
 from codesign.search.completion import front_of
-from codesign.search.trials import evaluated
+from codesign.search.scoring import evaluated
 from search_spaces import Space
 
 SPACE = """
@@ -60,8 +60,7 @@ def test_a_trial_carries_the_loss_as_served_and_is_held_to_the_limit(space: Spac
 
 
 def test_arrays_and_single_designs_agree_on_the_loss(space: Space) -> None:
-    from codesign.search.scoring import score
-    from codesign.search.trials import with_quality
+    from codesign.search.scoring import score, with_quality
 
     catalogue = cost_models.load_catalogue()
     values, designs = space.hardware(space.model({"model.medusa_heads": 2}))

@@ -1,4 +1,4 @@
-"""Workers: the search loop in this process, or in several that share the study."""
+"""A search as a task: the loop of `worker` in this process, or in several that share the study."""
 
 import contextlib
 import importlib
@@ -6,9 +6,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -17,11 +15,9 @@ import cost_models
 from codesign.errors import CodesignError, StudyError
 from codesign.search import completion, executors
 from codesign.search import study as studies
-from codesign.search.executors import Training
-from codesign.search.runner import Worker
 from codesign.search.samplers import by_name
-from cost_models.design import Model
-from search_spaces import Space, restore
+from codesign.search.worker import Worker
+from search_spaces import restore
 
 _MOST_RESTARTS = 3  # of workers that die without a word
 
@@ -64,36 +60,13 @@ def work(task: Task, study: optuna.Study | None = None) -> None:
             catalogue,
             sampler,
             runner,
-            trainings_of(space),
+            executors.trainings_of(space),
             task.trials,
             task.startup,
             most,
         ).run()
     finally:
         runner.close()
-
-
-def trainings_of(space: Space) -> Callable[[Model, str | None], Training] | None:
-    """How the quality of a model is measured in this space, at the fidelity of a name (None: the last one).
-
-    None where nothing is trained.
-    """
-    quality = space.quality
-    if quality is None:
-        return None
-    from codesign.proxy import fidelity
-
-    recipes = {name: fidelity.load(beside(space, name)) for name in quality.fidelities}
-    corpus = quality.corpus and beside(space, quality.corpus)
-    return lambda model, name: Training(
-        model, recipes[name or quality.fidelity], quality.seed, corpus, quality.mode
-    )
-
-
-def beside(space: Space, name: str) -> str:
-    """A file that a space names, relative to the space's own; other names as they are."""
-    path = Path(space.file).parent / name
-    return str(path) if path.exists() else name
 
 
 class Crew:

@@ -25,8 +25,9 @@ from codesign.search.executors import MOST_LOST, Executor, Trained, Training
 from codesign.search.landscape import model_key
 from codesign.search.reference import settle
 from codesign.search.sampler import CompletionSampler
+from codesign.search.scoring import evaluated
 from codesign.search.study import patiently
-from codesign.search.trials import evaluated
+from codesign.search.trials import count_proposed, minimised_values
 from cost_models.design import Design, Model
 from cost_models.errors import InputError
 from search_spaces import Space
@@ -253,9 +254,7 @@ class Worker:
         # without free model parameters the whole study is one front
         most = self.most if self.space.model_parameters else 16 * self.most
         loss = quality["bits_per_byte"] if quality else None
-        others = completion.minimised_values(
-            self.space, [t for t in trials if t.user_attrs.get("model") != key]
-        )
+        others = minimised_values(self.space, [t for t in trials if t.user_attrs.get("model") != key])
         hardware, members = completion.front_of(self.space, model, loss, self.catalogue, others, most)
         trial.set_user_attr("front_members", members)
         done = {completion.fingerprint(t.params) for t in earlier if t.state == TrialState.COMPLETE}
@@ -279,12 +278,3 @@ def documented(quality: dict[str, Any] | None) -> dict[str, Any] | None:
     if quality is None:
         return None
     return {name: quality[name] for name in ("bits_per_byte", "standard_error", "fidelity")}
-
-
-def count_proposed(trials: Sequence[FrozenTrial]) -> int:
-    """Trials that count towards the number asked for: trained, told or running; no completions, none infeasible."""
-    return sum(
-        (t.state in (TrialState.COMPLETE, TrialState.RUNNING) and "completes" not in t.user_attrs)
-        or (t.state == TrialState.PRUNED and "quality" in t.user_attrs)
-        for t in trials
-    )
