@@ -45,7 +45,11 @@ def take(folder: Path, study: str | None, storage: str) -> None:
             page.wait_for_function(f"document.querySelector('{ready}').textContent.length > 20")
             if ready == "#flip-words":  # all models are in
                 page.wait_for_function(f"!document.querySelector('{ready}').textContent.includes('follow')")
-            page.wait_for_timeout(3_000)  # drawing and fonts
+            page.wait_for_function(
+                "[...document.querySelectorAll('.dash-graph')].every("
+                "(graph) => graph.offsetParent === null || graph.querySelector('.main-svg'))"
+            )
+            page.wait_for_timeout(3_000)  # fonts, and what follows the first drawing
             page.screenshot(path=folder / f"{name}.png")
             page.close()
         browser.close()
