@@ -176,10 +176,8 @@ def _nothing_feasible(study: optuna.Study, space: Space, catalogue: cost_models.
         return f"no design of {space.name} could be evaluated" + (f": {reasons[0]}" if reasons else "")
     ranked = sorted(broken.items(), key=lambda item: -item[1][0])
     parts = [f"{number} break {name} (by {least:.4g} at least)" for name, (number, least) in ranked[:3]]
-    return (
-        f"no design of {count} is feasible: {', '.join(parts)}; allow more accelerators, memory or tiers "
-        f"in {space.file}, or loosen its constraints"
-    )
+    ways = "allow other models" if QUALITY in broken else "allow more accelerators, memory or tiers"
+    return f"no design of {count} is feasible: {', '.join(parts)}; {ways} in {space.file}, or loosen its constraints"
 
 
 def _violations(space: Space, catalogue: cost_models.Catalogue) -> tuple[dict[str, tuple[int, float]], int]:
