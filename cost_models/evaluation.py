@@ -107,7 +107,8 @@ def evaluate(design: Design, catalogue: Catalogue | None = None, parts: Parts | 
     columns = _Columns(count)
     for start in range(0, count, _DESIGNS_AT_ONCE):
         stop = min(count, start + _DESIGNS_AT_ONCE)
-        piece = records.take(design, start, stop)
+        # who brings its parts has made numbers of what is the same for all designs
+        piece = design if parts is not None else records.take(design, start, stop)
         columns.fill(start, stop, document.columns(piece, _models(piece, catalogue, parts)))
     return Evaluation(design, catalogue, columns.all())
 
