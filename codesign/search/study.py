@@ -160,7 +160,9 @@ def _proxy(url: str) -> BaseStorage:
     if not address.hostname or not address.port:
         raise StudyError(f"{url}: must read grpc://HOST:PORT")
     try:
-        proxy = GrpcStorageProxy(host=address.hostname, port=address.port)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            proxy = GrpcStorageProxy(host=address.hostname, port=address.port)
         proxy.wait_server_ready(timeout=PROXY_SECONDS)
     except ImportError:
         raise StudyError(f"{url}: needs gRPC; pip install 'codesign[grpc]'") from None
