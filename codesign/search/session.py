@@ -64,10 +64,11 @@ def run(
         from search_spaces.reading import one_of
 
         raise InputError(f"--sampler {one_of(NAMES, name)}")
+    recipes: dict[str, Any] = {}
     if space.quality:  # an unknown recipe or a missing text is said now, not by a worker
         for recipe in space.quality.fidelities:
             with _stated(space, "fidelity", recipe):
-                fidelity.load(beside(space, recipe))
+                recipes[recipe] = fidelity.load(beside(space, recipe)).determines()
         with _stated(space, "corpus", space.quality.corpus):
             corpus.files(space.quality.corpus and beside(space, space.quality.corpus))
     executors.check(executor)
@@ -85,11 +86,20 @@ def run(
             "scenario": scenario,
             "overrides": overrides or {},
             "codesign_version": _version(),
+            "recipes": recipes,
         }
         first = [model for name in enqueue for model in warmstart.read(name, space, storage)]
         with locks.lock(storage, study):
             record = studies.create(storage, study, space, attributes, resume)
             kept = studies.patiently(storage, lambda: record.user_attrs)
+        changed = [
+            name for name, recipe in recipes.items() if kept.get("recipes", recipes).get(name) != recipe
+        ]
+        if changed:  # losses of two recipes cannot be compared
+            raise StudyError(
+                f"{storage}: study {study!r} was trained with another state of the recipe {', '.join(changed)}; "
+                "its attribute `recipes` has it; choose another --study, or bring that recipe back"
+            )
         with locks.lock(storage, record):
             warmstart.enqueue(record, space, landscape, first)
         task = Task(

@@ -1,5 +1,6 @@
 """Storages that are missing, foreign, locked or full: one clear line each, and nothing of others' is touched."""
 
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Any
 
 import optuna
 import pytest
+import yaml
 
 import search_spaces
 from codesign import results
@@ -119,6 +121,22 @@ def test_a_creator_killed_at_birth_leaves_a_name_that_can_be_used(run: Run, tmp_
     url = f"sqlite:///{tmp_path}/a.db"
     optuna.create_study(study_name="s", storage=url, directions=["minimize"] * 4)
     assert run(url, trials=2)["trainings"] == 2
+
+
+def test_a_study_is_not_resumed_with_another_state_of_its_recipe(
+    run: Run, folder: Path, tmp_path: Path
+) -> None:
+    for name in ("tiny.yaml", "space.yaml"):
+        shutil.copy(folder / name, tmp_path)
+    space, url = search_spaces.load(tmp_path / "space.yaml"), f"sqlite:///{tmp_path}/a.db"
+    run(url, trials=1, space=space)
+    recipe = yaml.safe_load((tmp_path / "tiny.yaml").read_text())
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(recipe | {"steps": recipe["steps"] + 1}))
+    assert "another state of the recipe tiny.yaml" in _error(
+        lambda: run(url, trials=2, space=space, resume=True)
+    )
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(recipe | {"about": "the same, in other words"}))
+    assert run(url, trials=2, space=space, resume=True)["trainings"] == 2
 
 
 def test_a_torn_journal_goes_on(run: Run, tmp_path: Path) -> None:
