@@ -72,7 +72,7 @@ def _fits(design: Design, one: Evaluation) -> Answer:
     if arrivals.are_open(design.serving):
         rate = float(np.asarray(design.serving.request_rate))
         able = rate - float(one["violations.requests"])
-        asked = f"; it can answer {able:,.4g} requests a second, and {rate:,.4g} arrive"
+        asked = f"; it can answer {form.digits(able)} requests a second, and {form.digits(rate)} arrive"
     if not broken:
         sentence = (
             f"Yes: {left} ({form.size(one['memory.kv_bytes_available'])}), and it serves {served}{asked}."

@@ -43,6 +43,12 @@ def count(value: Any) -> str:
     return f"{float(np.asarray(value)):,.0f}"
 
 
+def digits(value: Any) -> str:
+    """Whole from a hundred on, three digits below: never 1e+04."""
+    number = float(np.asarray(value))
+    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
+
+
 def time(value: Any) -> str:
     seconds = float(np.asarray(value))
     for unit, scale in (("s", 1.0), ("ms", 1e3)):
@@ -55,5 +61,5 @@ def amount(name: str, amount: float) -> str:
     if name in ("hbm", "kv", "dram", "cxl", "ssd", "remote"):
         return size(amount)
     if name == "requests":
-        return f"{amount:,.4g} a second"
-    return time(amount) if name.endswith("_s") else f"{amount:,.3g}"
+        return f"{digits(amount)} a second"
+    return time(amount) if name.endswith("_s") else digits(amount)

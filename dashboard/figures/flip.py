@@ -39,7 +39,7 @@ def draw(phases: phase.Phases, view: View, history: list[tuple[str, float]]) -> 
         data.append(_path(history, view, look))
     settings = {
         axis: style.axis(view.theme, f"{quantity.label} ({quantity.unit})", type="log" if quantity.log else "linear",
-                         showgrid=False)
+                         showgrid=False, **({"dtick": "D2"} if quantity.log else {}))
         for axis, quantity in (("xaxis", x), ("yaxis", y))
     }  # fmt: skip
     notes = [_label(phases, name, look, (x.log, y.log)) for name in choices]

@@ -96,6 +96,7 @@ def axis(name: str, title: str = "", **more: Any) -> dict[str, Any]:
         "title": {"text": title, "font": {"size": 12}, "standoff": 8},
         "gridcolor": look.grid, "linecolor": look.quiet, "zeroline": False, "automargin": True,
         "tickfont": {"size": 11, "color": look.quiet}, "exponentformat": "SI", "separatethousands": True,
+        "minorloglabels": "complete",  # 2,000 rather than 2 between 1,000 and 10,000
         **more,
     }  # fmt: skip
 

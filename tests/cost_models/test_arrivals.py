@@ -77,7 +77,7 @@ def test_a_full_closed_loop_answers_what_an_open_load_may_ask_at_most() -> None:
     assert found["violations.requests"] == pytest.approx(1e4 - answered) and not found.feasible
     assert found["latency.output_tokens_per_s"] == pytest.approx(full["latency.output_tokens_per_s"])
     said = answers.text(found)
-    assert "breaks requests by 9,896 a second; it can answer 103.8 requests a second, and 1e+04 arrive" in said
+    assert "by 9,896 a second; it can answer 104 requests a second, and 10,000 arrive" in said
 
 
 def test_a_rare_request_is_served_as_if_it_were_alone() -> None:
