@@ -301,15 +301,6 @@ def take_home() -> html.Div:
     )
 
 
-def pictures(title: str) -> html.Span:
-    """Small buttons that save the figure of a card."""
-    return html.Span(
-        [html.Button(kind, className="link", **act("picture", kind.lower()), **named(f"Save {title} as {kind}"))
-         for kind in ("SVG", "PNG")],
-        className="pictures",
-    )  # fmt: skip
-
-
 def table_columns(designs: Designs) -> list[Column]:
     """The columns of the table: objectives, the parameters that vary, then derived figures."""
     return [*designs.named("objective"), *designs.varying, *designs.named("figure")][:MOST_TABLE_COLUMNS]

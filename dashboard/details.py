@@ -10,7 +10,7 @@ from dashboard.columns import significant
 from dashboard.designs import Designs
 from dashboard.figures import details as figures
 from dashboard.figures.style import Figure, empty
-from dashboard.parts import PLAIN_CONFIG, act, figure, pressed
+from dashboard.parts import PLAIN_CONFIG, act, figure, pictures, pressed
 from dashboard.view import View
 
 
@@ -114,9 +114,9 @@ FURTHER = {
 def frame(name: str, title: str, note: str, height: int, drawn: Figure | None = None) -> html.Div:
     """The place of one of these figures."""
     return html.Div(
-        [html.H3(title), html.P(note, className="note"),
+        [pictures(title), html.H3(title), html.P(note, className="note"),
          figure(title, f"{height}px", PLAIN_CONFIG, id=name, figure=drawn or {})],
-        id=f"{name}-frame",
+        id=f"{name}-frame", className="frame",
     )  # fmt: skip
 
 

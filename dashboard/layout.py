@@ -13,7 +13,7 @@ from dashboard.designs import Designs
 from dashboard.drawings import AT_ONCE, LATER
 from dashboard.figures.card import Card
 from dashboard.figures.style import Figure
-from dashboard.parts import figure, named
+from dashboard.parts import figure, named, pictures
 from dashboard.scale import Scale
 from dashboard.shelf import Listed
 from dashboard.view import View
@@ -214,7 +214,7 @@ def _parallel() -> html.Section:
         "to limit it, click the axis to lift the limit.",
         [figure("Parallel coordinates of the Pareto front", "280px", id="parallel")],
         "parallel-card",
-        controls.pictures("All axes"),
+        pictures("All axes"),
     )
 
 
@@ -273,7 +273,7 @@ def _flip(designs: Designs, view: View) -> html.Div:
              ),
              html.P(id="flip-words", className="reading", role="status")],
             "flip-card",
-            controls.pictures("the diagram"),
+            pictures("the diagram"),
         ),
         id="flip-page", hidden=True,
     )  # fmt: skip
@@ -287,7 +287,7 @@ def _insight() -> html.Div:
 def insight(one: Card) -> html.Section:
     """A card of the insight page; one without a figure is small."""
     drawn = bool(one.figure["data"])
-    saving = [controls.pictures(one.title)] if drawn else []
+    saving = [pictures(one.title)] if drawn else []
     return html.Section(
         [*saving, html.H2(one.title), html.P(one.reading, className="reading"),
          *([figure(one.title, "300px", figure=one.figure)] if drawn else [])],

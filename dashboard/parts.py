@@ -34,3 +34,12 @@ def figure(label: str, height: str, config: Any = GRAPH_CONFIG, **more: Any) -> 
     """A figure of some height, with what a screen reader calls it; `more` goes to `dcc.Graph`."""
     graph = dcc.Graph(config=config, responsive=True, style={"height": height}, **more)
     return html.Div(graph, role="group", **named(label))
+
+
+def pictures(title: str) -> html.Span:
+    """Small buttons that save the figure beside them."""
+    return html.Span(
+        [html.Button(kind, className="link", **act("picture", kind.lower()), **named(f"Save {title} as {kind}"))
+         for kind in ("SVG", "PNG")],
+        className="pictures",
+    )  # fmt: skip

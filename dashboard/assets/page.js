@@ -183,8 +183,8 @@
     if (!button) return;
     const { do: what, on } = button.dataset;
     if (what === "picture") {
-      const card = button.closest(".card");
-      picture(card.querySelector(".js-plotly-plot"), on, card.querySelector("h2").textContent);
+      const place = button.closest(".frame, .card");
+      picture(place.querySelector(".js-plotly-plot"), on, place.querySelector("h2, h3").textContent);
     } else if (what === "export" || what === "report") {
       wishes += 1;
       window.dash_clientside.set_props("wanted", { data: { do: what, on, wish: wishes } });

@@ -263,6 +263,9 @@ def test_export_report_and_table_arrive_as_files(page: Any, address: str, tmp_pa
         with page.expect_download() as waiting:
             page.get_by_role("button", name=f"Picture as {kind}").click()
         assert waiting.value.suggested_filename == f"codesign-trade-off.{kind.lower()}"
+        with page.expect_download() as waiting:
+            page.get_by_role("button", name=f"Save Memory map as {kind}").click()
+        assert waiting.value.suggested_filename == f"codesign-memory-map.{kind.lower()}"
 
 
 @pytest.mark.parametrize("name", ["flip", "insight"])
