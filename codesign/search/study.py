@@ -264,6 +264,8 @@ def _meaning(error: BaseException) -> str:
         ("server closed the connection", "the server went away; go on with --resume when it is back"),
         ("duplicate column name", _BEING_SET_UP),
         ("already exists", _BEING_SET_UP),
+        ("constraint failed: alembic_version", _BEING_SET_UP),  # both wrote down the schema's version
+        ("constraint failed: version_info", _BEING_SET_UP),
     ):
         if sign in text:
             return meaning

@@ -13,7 +13,7 @@ import pytest
 from codesign import results
 from codesign.errors import StudyError
 
-TRIALS = 9  # all models of the space, half a second each: it must not end before the test has seen two of them
+TRIALS = 9  # all models of the space: half a second each, and two must be seen before the search ends
 SEARCH = ("search", "space.yaml", "--study", "s", "--trials", str(TRIALS))
 
 
