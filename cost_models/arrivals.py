@@ -59,9 +59,8 @@ def in_flight(
     able = high / longest
     below, above = -rate * served_s(_plain(low)), high - low - rate * longest
     full, first = above <= 0, low
-    for _ in range(
-        _ROUNDS
-    ):  # regula falsi, the end that stays halved (Illinois; Dowell and Jarratt, BIT 11, 1971)
+    # regula falsi, the end that stays halved (Illinois; Dowell and Jarratt, BIT 11, 1971)
+    for _ in range(_ROUNDS):
         n = np.where(full, high, (low * above - high * below) / np.where(full, 1.0, above - below))
         value = n - first - rate * served_s(_plain(n))
         left = value < 0

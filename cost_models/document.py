@@ -151,12 +151,13 @@ def document(design: Design, result: Result, quality: Any = None) -> dict[str, A
         found["violations"]["bits_per_byte"] = excess
     found["reasons"] = layout_reasons(design)
     found["feasible"] = all(amount <= 0 for amount in found["violations"].values())
-    found["latency"]["expected_error"] = constants.expected_error(
-        str(result.parts.accelerator.name), is_varied(design.system)
-    )
+    of_steps = float(constants.expected_error(str(result.parts.accelerator.name), is_varied(design.system)))
+    found["latency"]["expected_error"] = of_steps
     if not design.serving.phase:
-        found["latency"]["engine"] = str(design.serving.engine) or None
-        found["latency"]["served_error"] = constants.serving_error(str(design.serving.engine))
+        engine = str(design.serving.engine)
+        found["latency"]["engine"] = engine or None
+        # engines were measured where steps are known; elsewhere a request is no better known than its steps
+        found["latency"]["served_error"] = max(of_steps, constants.serving_error(engine))
     found["sources"] = list(dict.fromkeys(result.parts.sources))
     return found
 

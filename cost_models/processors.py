@@ -30,11 +30,8 @@ def content() -> dict[str, Any]:
 @lru_cache(maxsize=1024)
 def constants_of(name: str) -> Constants:
     """Operator class -> constant -> value for a processor of the catalogue or a user's file; empty for other parts."""
-    from cost_models.catalogue import (
-        filling,
-        load_catalogue,
-        userfile,
-    )  # the catalogue reads constants to load
+    # here, since the catalogue reads constants to load
+    from cost_models.catalogue import filling, load_catalogue, userfile
 
     catalogue = load_catalogue()
     if not (userfile.is_path(name) or name in catalogue.accelerators()):

@@ -7,9 +7,7 @@ from codesign.plaintext import number, table
 from codesign.verbs.answer import Answer
 from codesign.verbs.options import add_executor, add_study, positive
 
-SUMMARY = (
-    "train the models of a study's front again, longer, with several seeds, and say which keep their rank"
-)
+SUMMARY = "train a study's front again, longer, with several seeds, and say which models keep their rank"
 EXAMPLE = """
 codesign confirm first                                   # the next longer fidelity, three seeds
 codesign confirm first --fidelity long --seeds 5 --models 8 --workers 2

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cost_models import cases, constants, processors, validation
+from cost_models import Design, Serving, System, cases, constants, processors, read_model, validation
+from cost_models.evaluation import evaluate
 from cost_models.fitting import processors as fitting
 
 
@@ -57,3 +58,14 @@ def test_decoding_alone_is_near_what_was_published(file: str, bound: float):
         if case.quantity != "latency.prefill_s"
     ]
     assert np.mean(errors) < bound
+
+
+def test_a_named_engine_makes_no_request_surer_than_its_steps():
+    """Engines were measured on GPUs; on a processor a served time is in no less doubt than a step."""
+    stated = {}
+    for accelerator in ("epyc-9554", "h100-sxm"):
+        system = System(accelerator=accelerator, accelerators=1)
+        evaluation = evaluate(Design(read_model("llama-3.1-8b"), system, Serving(engine="vllm")))
+        stated[accelerator] = evaluation.document()["latency"]["served_error"]
+    assert stated["epyc-9554"] == processors.expected_error() > constants.serving_error("vllm")
+    assert stated["h100-sxm"] == constants.serving_error("vllm")

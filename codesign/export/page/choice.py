@@ -16,8 +16,7 @@ def tiles(document: Document) -> str:
     latency, cost, quality = document["latency"], document["cost"], document["quality"] or {}
 
     def within(*quantities: str) -> str:
-        stated = [latency["expected_error"], latency.get("served_error")]
-        error = doubt(max((error for error in stated if error is not None), default=None), *quantities)
+        error = doubt(latency.get("served_error", latency["expected_error"]), *quantities)
         return "" if error is None else f" <i>&plusmn; {percent(error)}</i>"
 
     rate = within("latency.output_tokens_per_s")
